@@ -1,0 +1,5 @@
+"""The `labverse` command."""
+
+
+def main() -> int:
+    return 0

@@ -1,0 +1,27 @@
+"""Every event type that this version knows, by tag."""
+
+from typing import Final
+
+from schemas.event import Event, is_tag, tag_of
+from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
+from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskStepFailed
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    ReviewRequested,
+    ReviewPlanned,
+    ReviewAssigned,
+    ReviewFindings,
+    ReviewCompleted,
+    TaskCancelled,
+    TaskExpired,
+    TaskStepFailed,
+    HandledMark,
+)
+
+BY_TAG: Final[dict[str, type[Event]]] = {tag_of(cls): cls for cls in EVENTS}
+
+if len(BY_TAG) != len(EVENTS) or not all(map(is_tag, BY_TAG)):
+    raise TypeError(f"event tags must be unique and of the form domain.fact.vN: {sorted(BY_TAG)}")
+
+STARTS_TASK: Final[frozenset[str]] = frozenset({tag_of(ReviewRequested)})
+"""Commands that people and services send to start a task; everything else follows from one of them."""
