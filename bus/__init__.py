@@ -1,0 +1,65 @@
+"""Everything that travels between agents: events on NATS JetStream, requests, values, objects.
+
+async with open_bus(BusOptions()) as bus:
+    await bus.run(Subscription(durable="greeter", listens=(Asked,), handle=greet))
+    task_id = await bus.submit(Asked(name="Ada"))
+"""
+
+from bus.bus import Bus, BusOptions, StreamState, open_bus
+from bus.connection import ConnectOptions
+from bus.envelope import Envelope
+from bus.errors import (
+    AlreadyHandledError,
+    BusError,
+    ConflictError,
+    ConnectError,
+    DeadlineError,
+    DecodeError,
+    DuplicateTaskError,
+    EmbeddedServerError,
+    NoResponderError,
+    ObjectError,
+    PayloadTooLargeError,
+    PermanentError,
+    PublishError,
+    PublishTimeoutError,
+    RemoteError,
+    RetryableError,
+    StreamFullError,
+)
+from bus.gather import Gathered
+from bus.rpc import Caller, Service
+from bus.streams import StreamLimits
+from bus.subscription import Outputs, Subscription
+
+__all__ = [
+    "AlreadyHandledError",
+    "Bus",
+    "BusError",
+    "BusOptions",
+    "Caller",
+    "ConflictError",
+    "ConnectError",
+    "ConnectOptions",
+    "DeadlineError",
+    "DecodeError",
+    "DuplicateTaskError",
+    "EmbeddedServerError",
+    "Envelope",
+    "Gathered",
+    "NoResponderError",
+    "ObjectError",
+    "Outputs",
+    "PayloadTooLargeError",
+    "PermanentError",
+    "PublishError",
+    "PublishTimeoutError",
+    "RemoteError",
+    "RetryableError",
+    "Service",
+    "StreamFullError",
+    "StreamLimits",
+    "StreamState",
+    "Subscription",
+    "open_bus",
+]

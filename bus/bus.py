@@ -1,0 +1,409 @@
+"""The bus as everybody else sees it: open it, publish, subscribe, gather, ask, keep values and objects."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+from nats.aio.msg import Msg
+
+from bus.cancellations import Cancellations
+from bus.connection import Connection, ConnectOptions
+from bus.embedded import EmbeddedServer, ServerAddress
+from bus.envelope import Envelope, task_subject, time_text
+from bus.errors import AlreadyHandledError, BusError, DuplicateTaskError
+from bus.gather import Gathered, gather, task_events
+from bus.kv import Bucket
+from bus.letters import Letters
+from bus.objects import ObjectStore
+from bus.outbox import Outbox
+from bus.presence import AgentRecord, Presence
+from bus.publisher import PUBLISH_TIMEOUT_S, Publisher
+from bus.rpc import Answer, AnswerInPieces, Client, Reply, Request, Server, Service
+from bus.streams import DEAD, EVENTS, LATER, StreamLimits, ensure_streams
+from bus.subscription import Subscription
+from bus.tracing import Tracing
+from bus.worker import Shared, Worker
+from schemas.event import Event, tag_of
+from schemas.ids import new_id
+from schemas.task import TaskCancelled
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+log = logging.getLogger("labverse.bus")
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+REVIVE_AFTER_S: Final = 0.2
+NOTE_BYTES_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusOptions:
+    """How to get a bus.
+
+    Attributes:
+        connect: an existing NATS; None starts or finds the embedded server of `data_dir`.
+        source: who we are in the envelopes of what we publish.
+        role: what this process is, for `labverse status`.
+        grace_s: how long a stopping process lets its handlers finish.
+    """
+
+    connect: ConnectOptions | None = None
+    data_dir: Path = field(default_factory=lambda: Path.home() / ".local" / "share" / "labverse")
+    port: int = 0
+    sync_always: bool = True
+    limits: StreamLimits = field(default_factory=StreamLimits)
+    object_bytes_max: int = 64 * 1024 * 1024
+    objects_bytes_max: int = 4 * 1024**3
+    source: str = "labverse"
+    role: str = "cli"
+    version: str = ""
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """How full a stream is."""
+
+    name: str
+    messages: int
+    bytes: int
+    messages_max: int
+    bytes_max: int
+
+
+class Bus:
+    """An open bus. Made by `open_bus`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        options: BusOptions,
+        tracer: "Tracer | None",
+        address: ServerAddress | None,
+    ) -> None:
+        self.connection = connection
+        self.address = address
+        self.options = options
+        self.tracing = Tracing(tracer)
+        self.publisher = Publisher(connection)
+        self.objects = ObjectStore(
+            connection,
+            object_bytes_max=options.object_bytes_max,
+            bytes_max=options.objects_bytes_max,
+            age_max_s=options.limits.age_max_s,
+            replicas=options.limits.replicas,
+        )
+        self.outbox = Outbox(self.publisher, self.objects, self.tracing, options.source)
+        self.letters = Letters(connection, self.publisher, self.outbox)
+        self.presence = Presence(connection, self.publisher, role=options.role, version=options.version)
+        self._cancellations = Cancellations(connection)
+        self._shared = Shared()
+        self._workers: list[Worker] = []
+        self._servers: list[Server[msgspec.Struct, msgspec.Struct]] = []
+        self._client = Client(connection, self.tracing)
+
+    # -- tasks and events ---------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        command: Event,
+        *,
+        task_id: str = "",
+        deadline_s: float | None = None,
+        timeout_s: float = PUBLISH_TIMEOUT_S,
+    ) -> str:
+        """Start a task with `command`; returns its id.
+
+        Args:
+            deadline_s: absolute, seconds since 1970; after it, what is not done is dropped.
+
+        Raises:
+            DuplicateTaskError: the task id is taken.
+            PublishError: see `Publisher.publish`.
+        """
+        task_id = task_id or new_id()
+        nonce = new_id()
+        try:
+            await self.outbox.publish(
+                command,
+                task_id=task_id,
+                event_id=task_id,
+                extra_lines=f"Nats-Msg-Id: {nonce}\r\n",
+                deadline="" if deadline_s is None else time_text(deadline_s),
+                timeout_s=timeout_s,
+            )
+        except AlreadyHandledError:
+            # Sent twice because the first confirmation was lost, or really somebody else's?
+            if await self._stored_nonce(command, task_id) != nonce:
+                raise DuplicateTaskError(
+                    f"task id {task_id} is taken: watch it with `labverse watch {task_id}` or choose another"
+                ) from None
+        return task_id
+
+    async def _stored_nonce(self, command: Event, task_id: str) -> str:
+        body = msgspec.json.encode({"last_by_subj": f"lv.{tag_of(command)}.{task_id}"})
+        found = await self.connection.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
+        return (found.headers or {}).get("Nats-Msg-Id", "")
+
+    async def publish(
+        self, event: Event, *, task_id: str, event_id: str = "", timeout_s: float = PUBLISH_TIMEOUT_S
+    ) -> None:
+        """Store one event of a running task, once for its `event_id` (a new one by default).
+
+        Raises:
+            AlreadyHandledError: this id is stored already.
+            PublishError: see `Publisher.publish`.
+        """
+        await self.outbox.publish(event, task_id=task_id, event_id=event_id or new_id(), timeout_s=timeout_s)
+
+    async def cancel(self, task_id: str, *, by: str, reason: str = "") -> None:
+        """Call a task off: what is queued is dropped everywhere, what runs is stopped."""
+        try:
+            await self.publish(
+                TaskCancelled(by=by, reason=reason), task_id=task_id, event_id="cancelled", timeout_s=10.0
+            )
+        except AlreadyHandledError:
+            pass
+
+    def events(self, task_id: str, *, only_stored: bool = False) -> AsyncGenerator[tuple[Event, Envelope]]:
+        """Everything of one task, from its beginning; goes on with what comes unless `only_stored`."""
+        return task_events(self.connection, self.outbox, task_subject(task_id), only_stored=only_stored)
+
+    async def gather(
+        self,
+        kind: type[E],
+        *,
+        task_id: str,
+        expected: Sequence[str],
+        deadline_s: float,
+        quorum: int | None = None,
+    ) -> Gathered[E]:
+        """Wait for the answers to a scatter (see `bus.gather.gather`); the span we are in links to them."""
+        gathered = await gather(
+            self.connection,
+            self.outbox,
+            kind,
+            task_id=task_id,
+            expected=expected,
+            deadline_s=deadline_s,
+            quorum=quorum,
+        )
+        self.tracing.link(envelope.traceparent for _, envelope in gathered.parts)
+        return gathered
+
+    async def forget(self, task_id: str) -> int:
+        """Remove a finished task's events from the stream; returns how many."""
+        purged = 0
+        for subject in task_subject(task_id):
+            answer = await self.connection.api(f"STREAM.PURGE.{EVENTS}", {"filter": subject})
+            purged += int(answer.get("purged", 0))
+        return purged
+
+    # -- agents -------------------------------------------------------------------------------------------
+
+    async def run(self, subscription: Subscription, *, agent: str = "") -> Worker:
+        """Start to work on a subscription in this process, under the name `agent`.
+
+        Raises:
+            BusError: its consumer can't be made.
+        """
+        name = agent or subscription.durable
+        worker = Worker(
+            subscription,
+            agent=name,
+            connection=self.connection,
+            publisher=self.publisher,
+            outbox=self.outbox,
+            letters=self.letters,
+            cancellations=self._cancellations,
+            tracing=self.tracing,
+            shared=self._shared,
+            source=f"{self.options.source}/{name}",
+        )
+        if not self._workers:
+            await self._cancellations.start()
+        self._workers.append(worker)
+        await worker.start()
+        self.presence.start(self._agents)
+        return worker
+
+    async def drain(self, grace_s: float | None = None) -> None:
+        """Stop all workers: finish what runs within the grace period, hand back the rest."""
+        grace = self.options.grace_s if grace_s is None else grace_s
+        await asyncio.gather(
+            *(worker.drain(grace) for worker in self._workers),
+            *(server.stop(grace) for server in self._servers),
+        )
+        if self._workers:
+            await self._cancellations.stop()
+        self._workers.clear()
+        self._servers.clear()
+        await self.presence.stop()
+
+    def _agents(self) -> tuple[AgentRecord, ...]:
+        return tuple(worker.record() for worker in self._workers)
+
+    # -- request and reply --------------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        service: Service[Request, Reply],
+        answer: Answer[Request, Reply] | None = None,
+        *,
+        pieces: AnswerInPieces[Request, Reply] | None = None,
+        concurrency: int = 256,
+    ) -> None:
+        """Answer requests to a service in this process, whole or in pieces."""
+        server = Server(
+            self.connection, self.tracing, service, answer, pieces=pieces, concurrency=concurrency
+        )
+        await server.start()
+        self._servers.append(server)  # type: ignore[arg-type] # kept only to be stopped
+
+    async def call(
+        self, service: Service[Request, Reply], request: Request, *, timeout_s: float, task_id: str = ""
+    ) -> Reply:
+        """Ask a service (see `bus.rpc.Client.call`)."""
+        return await self._client.call(service, request, deadline_s=time.time() + timeout_s, task_id=task_id)
+
+    def stream(
+        self, service: Service[Request, Reply], request: Request, *, timeout_s: float, task_id: str = ""
+    ) -> AsyncGenerator[Reply]:
+        """Ask a service for an answer in pieces (see `bus.rpc.Client.stream`)."""
+        return self._client.stream(service, request, deadline_s=time.time() + timeout_s, task_id=task_id)
+
+    # -- state --------------------------------------------------------------------------------------------
+
+    def bucket(self, name: str, kind: type[T], *, age_max_s: float = 0.0) -> Bucket[T]:
+        """A typed key-value bucket; `ensure` it before first use."""
+        return Bucket(
+            self.connection,
+            self.publisher,
+            name,
+            kind,
+            age_max_s=age_max_s,
+            replicas=self.options.limits.replicas,
+        )
+
+    async def note(self, task_id: str, agent: str, text: str) -> None:
+        """Tell whoever watches the task right now what an agent is doing; kept nowhere."""
+        if self.connection.client.is_connected:
+            payload = msgspec.json.encode({"agent": agent, "text": text[: NOTE_BYTES_MAX // 4]})
+            await self.connection.client.send(f"note.{task_id}", payload)
+
+    @asynccontextmanager
+    async def notes(self, task_id: str) -> AsyncGenerator["asyncio.Queue[tuple[str, str]]"]:
+        """(agent, text) of every `note` on the task from now on; the oldest go when nobody reads them."""
+        queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(1000)
+
+        async def on_note(message: Msg) -> None:
+            try:
+                note = msgspec.json.decode(message.data, type=dict[str, str])
+            except msgspec.DecodeError:
+                return
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait((note.get("agent", ""), note.get("text", "")))
+
+        subscription = await self.connection.subscribe(f"note.{task_id}", on_note)
+        try:
+            yield queue
+        finally:
+            if self.connection.client.is_connected:
+                await subscription.unsubscribe()
+
+    async def streams(self) -> list[StreamState]:
+        """How full the streams are.
+
+        Raises:
+            BusError: the server doesn't answer.
+        """
+        out = []
+        for name in (EVENTS, LATER, DEAD):
+            info = await self.connection.api(f"STREAM.INFO.{name}")
+            if "error" in info:
+                raise BusError(f"stream {name}: {info['error'].get('description')}")
+            state, config = info["state"], info["config"]
+            out.append(
+                StreamState(
+                    name,
+                    state["messages"],
+                    state["bytes"],
+                    config.get("max_msgs", -1),
+                    config.get("max_bytes", -1),
+                )
+            )
+        return out
+
+
+@asynccontextmanager
+async def open_bus(options: BusOptions, tracer: "Tracer | None" = None) -> AsyncGenerator[Bus]:
+    """Connect to the bus, starting the embedded one where needed, and leave it in good order.
+
+    Raises:
+        EmbeddedServerError, ConnectError: there is no bus to be had.
+        BusError: the server lacks what Labverse needs.
+    """
+    server = None
+    address = None
+    connect = options.connect
+    if connect is None:
+        server = EmbeddedServer(options.data_dir, port=options.port, sync_always=options.sync_always)
+        address = await server.acquire()
+        connect = ConnectOptions(url=address.url, user=address.user, password=address.password)
+    connect = replace(connect, name=f"{options.source} {socket.gethostname()}:{os.getpid()}")
+    try:
+        connection = await Connection.open(connect)
+        bus = Bus(connection, options, tracer, address)
+        reviver = _Reviver(server, connection) if server is not None else None
+        try:
+            await bus.publisher.start()
+            await asyncio.gather(ensure_streams(connection, options.limits), bus.presence.ensure())
+            yield bus
+        finally:
+            if reviver is not None:
+                reviver.stop()
+            await bus.drain()
+            await bus.publisher.stop()
+            await connection.close()
+    finally:
+        if server is not None:
+            server.release()
+
+
+class _Reviver:
+    """Starts the embedded server again when its warden was killed; the warden itself mends all else."""
+
+    def __init__(self, server: EmbeddedServer, connection: Connection) -> None:
+        self._server = server
+        self._connection = connection
+        self._task: asyncio.Task[None] | None = None
+        connection.on_disconnect.append(self._start)
+
+    def stop(self) -> None:
+        self._connection.on_disconnect.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._revive(), name="revive the bus")
+
+    async def _revive(self) -> None:
+        while not self._connection.client.is_connected:
+            await asyncio.sleep(REVIVE_AFTER_S)
+            try:
+                await self._server.ensure_running()
+            except BusError as error:
+                log.warning("the embedded bus can't be started again: %s", error)

@@ -1,0 +1,283 @@
+"""Request and reply over core NATS: for what is short and not worth keeping.
+
+Servers of one service share its requests (queue group). The caller's deadline and trace go with the request;
+no server is an immediate error; an answer may come in pieces; a caller that leaves early stops the work.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from bus.connection import Connection
+from bus.envelope import block, header_lines, parse_time, time_text
+from bus.errors import (
+    BusError,
+    DeadlineError,
+    DecodeError,
+    NoResponderError,
+    PayloadTooLargeError,
+    RemoteError,
+)
+from bus.redact import error_text
+from bus.tracing import Tracing
+from schemas.ids import new_id
+
+log = logging.getLogger("labverse.bus")
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+Reply = TypeVar("Reply", bound=msgspec.Struct)
+
+CONCURRENCY: Final = 256
+"""Requests that one server works on at once; more are refused at once, so that the caller can go elsewhere."""
+REPLY_QUEUE_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[Request, Reply]):
+    """A service by its name (`llm.complete`), with the types of request and reply."""
+
+    name: str
+    request: type[Request]
+    reply: type[Reply]
+
+    @property
+    def subject(self) -> str:
+        return f"rpc.{self.name}"
+
+    @property
+    def cancel_subject(self) -> str:
+        return f"rpc-cancel.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What a server knows of a request: until when the answer matters, and for which task."""
+
+    request_id: str
+    deadline_s: float
+    task_id: str = ""
+
+
+Answer = Callable[[Request, Caller], Awaitable[Reply]]
+AnswerInPieces = Callable[[Request, Caller], AsyncIterator[Reply]]
+
+
+class Client:
+    """Calls services."""
+
+    def __init__(self, connection: Connection, tracing: Tracing) -> None:
+        self._connection = connection
+        self._tracing = tracing
+
+    async def call(
+        self, service: Service[Request, Reply], request: Request, *, deadline_s: float, task_id: str = ""
+    ) -> Reply:
+        """The one answer.
+
+        Args:
+            deadline_s: absolute, seconds since 1970.
+
+        Raises:
+            NoResponderError: nobody serves this, known at once.
+            DeadlineError: no answer in time; the server was told to stop.
+            RemoteError: the server reports an error.
+        """
+        pieces = self.stream(service, request, deadline_s=deadline_s, task_id=task_id)
+        async with aclosing(pieces):
+            async for reply in pieces:
+                return reply
+        raise RemoteError("EmptyReply", f"{service.name} answered nothing")
+
+    async def stream(
+        self, service: Service[Request, Reply], request: Request, *, deadline_s: float, task_id: str = ""
+    ) -> AsyncGenerator[Reply]:
+        """The pieces of the answer as they come. Leaving the loop early stops the server's work.
+
+        Raises:
+            as `call`; what came before the error has been yielded.
+        """
+        connection = self._connection
+        request_id, inbox = new_id(), connection.inbox()
+        queue: asyncio.Queue[Msg] = asyncio.Queue(REPLY_QUEUE_MAX)
+        decoder = msgspec.json.Decoder(service.reply)
+        subscription = await connection.subscribe(inbox, queue.put)
+        finished = False
+        try:
+            with self._tracing.span(f"request {service.name}", {"messaging.system": "nats"}):
+                await self._send(service, request, request_id, inbox, deadline_s, task_id)
+                while True:
+                    message = await self._next(service, queue, deadline_s)
+                    headers = message.headers or {}
+                    finished = "lv-end" in headers or "Status" in headers
+                    if headers.get("Status") == "503":
+                        raise NoResponderError(f"nobody serves {service.name}: is an agent for it running?")
+                    if "lv-error" in headers:
+                        raise RemoteError(headers["lv-error"], headers.get("lv-message", ""))
+                    if message.data:
+                        yield _decode(service.name, decoder, message.data)
+                    if finished:
+                        return
+        finally:
+            await _quietly(subscription.unsubscribe())
+            if not finished and connection.client.is_connected:
+                await connection.client.send(f"{service.cancel_subject}.{request_id}", b"")
+
+    async def _send(
+        self,
+        service: Service[Request, Reply],
+        request: Request,
+        request_id: str,
+        inbox: str,
+        deadline_s: float,
+        task_id: str,
+    ) -> None:
+        lines = {"lv-request": request_id, "ce-deadline": time_text(deadline_s)}
+        if task_id:
+            lines["ce-correlationid"] = task_id
+        if traceparent := self._tracing.current():
+            lines["traceparent"] = traceparent
+        payload = msgspec.json.encode(request)
+        try:
+            await self._connection.client.send(service.subject, payload, inbox, block(header_lines(lines)))
+        except nats.errors.MaxPayloadError:
+            raise PayloadTooLargeError(
+                f"request of {len(payload)} bytes to {service.name} exceeds the server's limit of "
+                f"{self._connection.payload_bytes_max} bytes"
+            ) from None
+        except (nats.errors.Error, OSError) as error:
+            raise BusError(f"request to {service.name} not sent: {error_text(error)}") from None
+
+    async def _next(
+        self, service: Service[Request, Reply], queue: "asyncio.Queue[Msg]", until_s: float
+    ) -> Msg:
+        try:
+            return await asyncio.wait_for(queue.get(), max(0.0, until_s - time.time()))
+        except TimeoutError:
+            raise DeadlineError(f"{service.name} did not answer before the deadline") from None
+
+
+class Server(Generic[Request, Reply]):
+    """Serves one service in this process."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tracing: Tracing,
+        service: Service[Request, Reply],
+        answer: Answer[Request, Reply] | None = None,
+        *,
+        pieces: AnswerInPieces[Request, Reply] | None = None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        if (answer is None) == (pieces is None):
+            raise TypeError("give either `answer` or `pieces`")
+        self._connection = connection
+        self._tracing = tracing
+        self._service = service
+        self._answer = answer
+        self._pieces = pieces
+        self._concurrency = concurrency
+        self._decoder = msgspec.json.Decoder(service.request)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._subscriptions: list[NatsSubscription] = []
+
+    async def start(self) -> None:
+        service, connection = self._service, self._connection
+        self._subscriptions = [
+            await connection.subscribe(f"{service.cancel_subject}.*", self._on_cancel),
+            await connection.subscribe(service.subject, self._on_request, queue=service.name),
+        ]
+        await connection.client.flush()
+
+    async def stop(self, grace_s: float = 1.0) -> None:
+        """Take no more requests, finish those at hand within `grace_s`, cancel the rest."""
+        for subscription in self._subscriptions:
+            await _quietly(subscription.unsubscribe())
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _on_cancel(self, message: Msg) -> None:
+        task = self._tasks.get(message.subject.rsplit(".", 1)[1])
+        if task is not None:
+            task.cancel()
+
+    async def _on_request(self, message: Msg) -> None:
+        headers: dict[str, str] = message.headers or {}
+        request_id = headers.get("lv-request") or new_id()
+        if len(self._tasks) >= self._concurrency:
+            await self._refuse(
+                message, "Busy", f"{self._service.name} works on {self._concurrency} requests already"
+            )
+            return
+        task = asyncio.create_task(self._serve(message, headers, request_id))
+        self._tasks[request_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
+
+    async def _serve(self, message: Msg, headers: dict[str, str], request_id: str) -> None:
+        try:
+            deadline = headers.get("ce-deadline", "")
+            deadline_s = parse_time(deadline) if deadline else time.time() + 60.0
+            request = _decode(self._service.name, self._decoder, message.data or b"{}")
+            caller = Caller(
+                request_id=request_id, deadline_s=deadline_s, task_id=headers.get("ce-correlationid", "")
+            )
+            with self._tracing.span(f"serve {self._service.name}", parent=headers.get("traceparent", "")):
+                async with asyncio.timeout(max(0.0, deadline_s - time.time())):
+                    await self._reply(message.reply, request, caller)
+        except asyncio.CancelledError:
+            await self._refuse(message, "Cancelled", "the caller left, or the server stops")
+        except TimeoutError:
+            await self._refuse(message, "DeadlineError", f"{self._service.name} ran out of time")
+        except Exception as error:
+            if not isinstance(error, BusError):
+                log.warning("%s failed: %s", self._service.name, error_text(error))
+            await self._refuse(message, type(error).__name__, str(error))
+
+    async def _reply(self, inbox: str, request: Request, caller: Caller) -> None:
+        if not inbox:
+            raise DecodeError("a request needs a reply subject")
+        send = self._connection.client.send
+        if self._answer is not None:
+            data = msgspec.json.encode(await self._answer(request, caller))
+            await send(inbox, data, "", block("lv-end: 1\r\n"))
+            return
+        assert self._pieces is not None
+        async for piece in self._pieces(request, caller):
+            await send(inbox, msgspec.json.encode(piece))
+        await send(inbox, b"", "", block("lv-end: 1\r\n"))
+
+    async def _refuse(self, message: Msg, kind: str, text: str) -> None:
+        if not message.reply:
+            return
+        lines = header_lines(
+            {"lv-error": kind, "lv-message": error_text(BusError(text))[10:] or "-", "lv-end": "1"}
+        )
+        await _quietly(self._connection.client.send(message.reply, b"", "", block(lines)))
+
+
+def _decode(name: str, decoder: "msgspec.json.Decoder[Reply]", data: bytes) -> Reply:
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise DecodeError(f"{name}: {error}") from None
+
+
+async def _quietly(call: Awaitable[object]) -> None:
+    """For good-byes: the connection may be gone already."""
+    try:
+        await call
+    except (nats.errors.Error, OSError) as error:
+        log.debug("not sent any more: %s", error_text(error))
