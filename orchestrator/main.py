@@ -1,5 +1,104 @@
-"""The `labverse` command."""
+"""The `labverse` command: one module of `orchestrator.commands` for each subcommand.
+
+Modules are light to import; what is heavy is loaded where it is used, so that `--help` answers at once.
+
+Exit codes: 0 all is well, 1 findings, 2 it failed or is less than it should be, 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from orchestrator.commands import (
+    agent,
+    cancel,
+    config,
+    dead,
+    doctor,
+    review,
+    schema,
+    status,
+    submit,
+    up,
+    watch,
+)
+from orchestrator.version import VERSION
+
+COMMANDS: tuple[ModuleType, ...] = (
+    review,
+    up,
+    agent,
+    submit,
+    watch,
+    status,
+    cancel,
+    dead,
+    schema,
+    config,
+    doctor,
+)
+
+EXAMPLES = """\
+examples:
+  labverse review .                     review this folder: no server, model or key needed
+  labverse review src --diff main       only what changed since main
+  labverse review . --format sarif --output review.sarif
+  labverse up                           keep agents running for services that publish tasks
+  labverse status                       tasks, agents and streams
+"""
 
 
-def main() -> int:
-    return 0
+class Parser(argparse.ArgumentParser):
+    """Errors in one line that say what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"labverse: {message}; see `{self.prog} --help`\n")
+
+
+def build_parser() -> Parser:
+    common = Parser(add_help=False)
+    common.add_argument(
+        "--config", metavar="FILE", help="settings file (default: ./labverse.yaml, if there is one)"
+    )
+    common.add_argument("--data-dir", metavar="DIR", help="data folder of the embedded bus")
+    common.add_argument(
+        "--verbose", "-v", action="count", default=0, help="say more on stderr; twice: everything"
+    )
+    parser = Parser(
+        prog="labverse",
+        description="Event-driven agents on NATS JetStream: review code, route models, negotiate, publish.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"labverse {VERSION}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for module in COMMANDS:
+        name = module.__name__.rsplit(".", 1)[1]
+        child = subparsers.add_parser(
+            name,
+            parents=[common],
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(child)
+        child.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 2
+    from orchestrator.shell import run_command
+
+    return run_command(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -42,11 +42,12 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """Files in one object of the object store: a zip whose members are named by `paths`.
+    """Files in one object of the object store: a zip whose member `f<i>` is the file `paths[i]`.
 
     Attributes:
         object_name: name in the bus's object store.
         sha256: hex digest of the object's bytes, checked by every reader.
+        sizes: size of each of `paths` in bytes, from which shards are balanced; empty if not known.
         lines: lines of text over all files, for the report's header.
         source_bytes: size of the files before compression.
     """
@@ -56,6 +57,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
     lines: int = 0
     source_bytes: int = 0
+    sizes: tuple[int, ...] = ()
 
 
 class NotReviewed(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -1,0 +1,156 @@
+"""Review merger: waits for the reviewers, merges what they found, and writes the report.
+
+Listens  review.planned.v1
+Emits    review.completed.v1
+State    none: the answers are read from the stream, so after a crash the next merger gets the same
+Without an LLM  the same
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agents.review.baseline import mark_baseline
+from agents.review.diff import only_changed
+from agents.review.merge import merge_hits
+from bus import Bus, Envelope, Gathered, Subscription
+from bus.envelope import now_text, parse_time
+from schemas.review import (
+    AgentWork,
+    NotReviewed,
+    ReviewCompleted,
+    ReviewFindings,
+    ReviewPlanned,
+    ReviewReport,
+    Stage,
+)
+
+DURABLE: Final = "review-merger"
+OPEN_MAX: Final = 256
+"""Reviews that one process waits for at once; a waiting one costs little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewMerger:
+    bus: Bus
+    version: str
+
+    def subscription(self) -> Subscription:
+        return Subscription(
+            durable=DURABLE,
+            listens=(ReviewPlanned,),
+            handle=self.handle,
+            concurrency=OPEN_MAX,
+            max_ack_pending=4096,
+        )
+
+    async def handle(self, event: ReviewPlanned, envelope: Envelope) -> ReviewCompleted:
+        """Gather until all have answered or the deadline comes, then merge what there is."""
+        deadline_s = parse_time(event.deadline) if event.deadline else time.time() + 600.0
+        gathered = await self.bus.gather(
+            ReviewFindings, task_id=envelope.task_id, expected=event.assignments, deadline_s=deadline_s
+        )
+        report = await asyncio.to_thread(
+            write_report, event, gathered, task_id=envelope.task_id, version=self.version, now=now_text()
+        )
+        return ReviewCompleted(report=report)
+
+
+def write_report(
+    planned: ReviewPlanned, gathered: Gathered[ReviewFindings], *, task_id: str, version: str, now: str
+) -> ReviewReport:
+    """Core: the report of what was gathered, saying what is missing."""
+    parts = [part for part, _ in gathered.parts]
+    merged = merge_hits((part.role, hit) for part in parts for hit in part.hits)
+    found = merged.findings
+    if planned.changed is not None:
+        found = only_changed(found, planned.changed)
+    found = mark_baseline(found, planned.baseline)
+    not_reviewed = [*planned.not_reviewed, *(entry for part in parts for entry in part.not_reviewed)]
+    if merged.cut:
+        not_reviewed.append(
+            NotReviewed(path="(findings)", reason=f"{merged.cut} findings over the limit were cut")
+        )
+    degraded, unanswered = missing_parts(planned, gathered)
+    return ReviewReport(
+        name=planned.name,
+        task_id=task_id,
+        created_at=now,
+        files=planned.files,
+        lines=planned.lines,
+        seconds=round(max(0.0, parse_time(now) - parse_time(planned.started_at or now)), 3),
+        assignments=len(planned.assignments),
+        agents=agent_work(parts),
+        stages=sum_stages(parts),
+        roles=planned.roles,
+        findings=tuple(found),
+        not_reviewed=tuple(dict.fromkeys([*not_reviewed, *unanswered])),
+        degraded=(*degraded, *failed_stages(parts)),
+        version=version,
+    )
+
+
+def missing_parts(
+    planned: ReviewPlanned, gathered: Gathered[ReviewFindings]
+) -> tuple[list[str], list[NotReviewed]]:
+    """Core: why the review is not whole, and the assignments that nobody answered."""
+    labels = dict(zip(planned.assignments, planned.labels, strict=False))
+    unanswered = [
+        NotReviewed(path=labels.get(step, step), reason=reason, stage="assignment")
+        for step, reason in gathered.failed.items()
+    ]
+    unanswered += [
+        NotReviewed(path=labels.get(step, step), reason="no answer before the deadline", stage="assignment")
+        for step in gathered.missing
+    ]
+    total = len(planned.assignments)
+    degraded = []
+    if gathered.failed:
+        degraded.append(f"{len(gathered.failed)} of {total} assignments failed")
+    if gathered.missing:
+        degraded.append(f"{len(gathered.missing)} of {total} assignments were not answered in time")
+    return degraded, unanswered
+
+
+def failed_stages(parts: Sequence[ReviewFindings]) -> list[str]:
+    """Core: one line for each analyser that failed on some shard."""
+    errors: dict[str, list[str]] = {}
+    for part in parts:
+        for stage in part.stages:
+            if stage.error:
+                errors.setdefault(stage.analyser, []).append(stage.error)
+    return [f"{name} failed on {len(texts)} shards: {texts[0]}" for name, texts in errors.items()]
+
+
+def sum_stages(parts: Sequence[ReviewFindings]) -> tuple[Stage, ...]:
+    """Core: one stage for each analyser over all shards; the first error stands for all."""
+    sums: dict[tuple[str, str], Stage] = {}
+    for part in parts:
+        for stage in part.stages:
+            known = sums.get((stage.analyser, stage.version))
+            sums[stage.analyser, stage.version] = Stage(
+                analyser=stage.analyser,
+                version=stage.version,
+                files=stage.files + (known.files if known else 0),
+                seconds=round(stage.seconds + (known.seconds if known else 0.0), 3),
+                error=(known.error if known else "") or stage.error,
+            )
+    return tuple(sums[key] for key in sorted(sums))
+
+
+def agent_work(parts: Sequence[ReviewFindings]) -> tuple[AgentWork, ...]:
+    """Core: what each reviewer did."""
+    by_agent: dict[str, list[ReviewFindings]] = {}
+    for part in parts:
+        by_agent.setdefault(part.agent, []).append(part)
+    return tuple(
+        AgentWork(
+            agent=agent,
+            assignments=len(done),
+            hits=sum(len(part.hits) for part in done),
+            seconds=round(sum(part.seconds for part in done), 3),
+        )
+        for agent, done in sorted(by_agent.items())
+    )

@@ -1,0 +1,131 @@
+"""Show tasks, agents and streams as they are now."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bus.bus import StreamState
+    from bus.presence import ProcessRecord
+    from schemas.task import TaskRecord
+
+HELP = "show tasks, agents and streams"
+
+TASKS_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", help="only this task")
+    parser.add_argument("--detailed", action="store_true", help="all tasks, every agent, ids in full")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+async def run(args: argparse.Namespace) -> int:
+    import msgspec
+
+    from orchestrator.shell import UserError, bus_for, load_settings
+    from orchestrator.tasks import find_task, known_tasks
+
+    async with bus_for(load_settings(args), role="cli", source="labverse/status") as bus:
+        tasks = await known_tasks(bus)
+        if args.task:
+            task_id = await find_task(bus, args.task)
+            tasks = [task for task in tasks if task.task_id == task_id]
+            if not tasks:
+                raise UserError(f"no task {task_id} is known: `labverse status` shows those that are")
+        processes = await bus.presence.processes()
+        streams = await bus.streams()
+        dead = len(await bus.letters.list())
+    if args.json:
+        answer = {"tasks": tasks, "processes": processes, "streams": streams, "dead_letters": dead}
+        print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+        return 0
+    _print(tasks, processes, streams, dead, detailed=args.detailed or bool(args.task))
+    return 0
+
+
+def _print(
+    tasks: "list[TaskRecord]",
+    processes: "list[ProcessRecord]",
+    streams: "list[StreamState]",
+    dead: int,
+    *,
+    detailed: bool,
+) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    shown = tasks if detailed else tasks[-TASKS_SHOWN:]
+    console.print(_tasks_table(shown, len(tasks), detailed=detailed))
+    console.print(_agents_table(processes, detailed=detailed))
+    for stream in streams:
+        limit = f" of {stream.messages_max:,}" if stream.messages_max > 0 else ""
+        size = f"{stream.bytes / 1e6:,.1f} MB"
+        size += f" of {stream.bytes_max / 1e6:,.0f} MB" if stream.bytes_max > 0 else ""
+        console.print(f"stream {stream.name:<9} {stream.messages:,}{limit} messages, {size}")
+    if dead:
+        console.print(f"[bold red]{dead} dead letters[/]: `labverse dead list` shows them")
+
+
+def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from orchestrator.clean import clean
+
+    title = "tasks" if len(tasks) == total else f"tasks (the newest {len(tasks)} of {total})"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for heading in ("task", "what", "state", "done", "findings", "cost", "started", "remarks"):
+        table.add_column(heading, no_wrap=heading != "remarks")
+    colours = {
+        "completed": "green",
+        "running": "cyan",
+        "failed": "red",
+        "expired": "red",
+        "cancelled": "yellow",
+    }
+    for task in tasks:
+        steps = f"{task.steps_done}/{task.steps}" if task.steps else "-"
+        table.add_row(
+            task.task_id if detailed else f"…{task.task_id[-8:]}",
+            Text(clean(task.name or task.kind)),
+            Text(task.state, style=colours.get(task.state, "")),
+            f"{steps} {task.percent} %",
+            str(task.findings) if task.result_subject else "-",
+            f"${task.cost_nusd / 1e9:.4f}",
+            task.created_at[:19].replace("T", " "),
+            Text(clean(task.reason if detailed else task.reason[:60])),
+        )
+    if not tasks:
+        table.add_row("none yet", *[""] * 7)
+    return table
+
+
+def _agents_table(processes: "list[ProcessRecord]", *, detailed: bool) -> Any:
+    from collections import Counter
+
+    from rich.table import Table
+
+    table = Table(title="agents", title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for heading in ("process", "role", "agent", "busy", "handled", "failed"):
+        table.add_column(heading)
+    for process in processes:
+        where = f"{process.host}:{process.pid}"
+        if detailed:
+            for agent in process.agents:
+                table.add_row(
+                    where, process.role, agent.name, str(agent.running), str(agent.handled), str(agent.failed)
+                )
+            continue
+        for durable, count in Counter(agent.durable for agent in process.agents).items():
+            same = [agent for agent in process.agents if agent.durable == durable]
+            table.add_row(
+                where,
+                process.role,
+                f"{durable} × {count}" if count > 1 else durable,
+                str(sum(agent.running for agent in same)),
+                str(sum(agent.handled for agent in same)),
+                str(sum(agent.failed for agent in same)),
+            )
+    if not processes:
+        table.add_row("none: `labverse up` starts them", *[""] * 5)
+    return table

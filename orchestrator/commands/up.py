@@ -1,0 +1,35 @@
+"""Run all agents on the bus and keep them running, for services that publish tasks.
+
+Without NATS_URL the embedded bus is started (or found) in the data folder.
+"""
+
+import argparse
+import sys
+
+HELP = "run all agents and keep them running"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, help="port of the embedded bus (default: any free one)")
+    parser.add_argument(
+        "--agents", type=int, metavar="N", help="reviewers in this process (default: one a core)"
+    )
+
+
+async def run(args: argparse.Namespace) -> int:
+    from orchestrator.roster import KINDS, agents_on
+    from orchestrator.shell import bus_for, load_settings, stop_signals
+
+    loaded = load_settings(args, bus__port=args.port, review__agents=args.agents)
+    async with (
+        stop_signals() as stop,
+        bus_for(loaded, role="up", source="labverse/up") as bus,
+        agents_on(bus, loaded.settings, KINDS),
+    ):
+        where = bus.address.url if bus.address else "the NATS server of bus.url"
+        print(f"labverse is up at {where} with {', '.join(KINDS)}; Ctrl-C stops it", file=sys.stderr)
+        if bus.address:
+            print("connect from any language with: export NATS_URL=$(labverse config url)", file=sys.stderr)
+        await stop.wait()
+        print("finishing what is in flight …", file=sys.stderr)
+    return 0

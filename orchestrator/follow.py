@@ -1,0 +1,43 @@
+"""Following a task from its events until it has ended."""
+
+from collections.abc import AsyncGenerator
+
+from bus import Bus, Envelope
+from schemas.event import Event, tag_of
+from schemas.registry import STARTS_TASK
+from schemas.review import ReviewCompleted, ReviewPlanned
+from schemas.task import TaskCancelled, TaskExpired, TaskState, TaskStepFailed
+
+_MERGED_FROM = tag_of(ReviewPlanned)
+
+
+def ended(event: Event) -> tuple[TaskState, str] | None:
+    """The state in which this event leaves its task, with the reason; None when the task goes on."""
+    match event:
+        case ReviewCompleted():
+            return TaskState.COMPLETED, ""
+        case TaskCancelled(by=by, reason=reason):
+            return TaskState.CANCELLED, f"cancelled by {by or 'somebody'}{': ' + reason if reason else ''}"
+        case TaskExpired(event_type=tag, agent=agent) if _is_vital(tag):
+            return TaskState.EXPIRED, f"{agent} had no time left before the deadline"
+        case TaskStepFailed(event_type=tag, agent=agent, reason=reason) if _is_vital(tag):
+            return TaskState.FAILED, f"{agent}: {reason}"
+        case _:
+            return None
+
+
+def _is_vital(tag: str) -> bool:
+    """Whether the task can't go on when this step fails; assignments are not: a gather does without."""
+    return tag in STARTS_TASK or tag == _MERGED_FROM
+
+
+async def follow(bus: Bus, task_id: str) -> AsyncGenerator[tuple[Event, Envelope]]:
+    """Everything of the task up to the event that ends it."""
+    events = bus.events(task_id)
+    try:
+        async for event, envelope in events:
+            yield event, envelope
+            if ended(event):
+                return
+    finally:
+        await events.aclose()

@@ -1,0 +1,105 @@
+"""The roster: which kinds of agents there are, and how each is put on the bus."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_process
+
+from agents.review.analysers import warm_up
+from agents.review.intake import IntakeLimits
+from agents.review.merger import ReviewMerger
+from agents.review.planner import ReviewPlanner
+from agents.review.reviewer import Reviewer
+from agents.review.sources import Sources
+from agents.tracker import Janitor, Tracker, tasks_bucket
+from bus import Bus
+from config.settings import Settings
+from orchestrator.version import VERSION
+
+KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
+REVIEW_KINDS: Final = frozenset(KINDS)
+REPLICAS_MAX: Final = 100
+
+
+def cores() -> int:
+    """Processor cores that we may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Warmth:
+    """Analyser processes, started while other things happen: their imports take a third of a second."""
+
+    def __init__(self, processes: int) -> None:
+        self.limiter = anyio.CapacityLimiter(max(1, processes))
+        self._tasks = [
+            asyncio.create_task(anyio.to_process.run_sync(warm_up, limiter=self.limiter))
+            for _ in range(processes)
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def agents_on(
+    bus: Bus,
+    settings: Settings,
+    kinds: tuple[str, ...],
+    *,
+    replicas: int = 0,
+    warmth: Warmth | None = None,
+    grace_s: float | None = None,
+) -> AsyncGenerator[None]:
+    """Run agents of these kinds in this process, for as long as the context lasts.
+
+    Args:
+        replicas: reviewers (of the others one is enough in a process); 0 means one for each core.
+        grace_s: how long handlers may finish when the context ends; None means as the settings say.
+    """
+    count = replicas or settings.review.agents or cores()
+    sources = Sources(bus)
+    warmth = warmth or Warmth(min(count, cores()) if "reviewer" in kinds else 0)
+    chores: list[asyncio.Task[None]] = []
+    try:
+        for kind in kinds:
+            if kind == "tracker":
+                await tasks_bucket(bus).ensure()
+                await bus.run(Tracker(bus=bus).subscription())
+                chores.append(asyncio.create_task(Janitor(bus=bus).run(), name="janitor"))
+            elif kind == "review-planner":
+                roots = tuple(Path(root) for root in settings.review.roots)
+                planner = ReviewPlanner(bus=bus, roots=roots, limits=intake_limits(settings))
+                await bus.run(planner.subscription())
+            elif kind == "review-merger":
+                await bus.run(ReviewMerger(bus=bus, version=VERSION).subscription())
+            elif kind == "reviewer":
+                for number in range(1, count + 1):
+                    name = f"reviewer-{number}"
+                    reviewer = Reviewer(bus=bus, name=name, sources=sources, processes=warmth.limiter)
+                    await bus.run(reviewer.subscription(), agent=name)
+            else:
+                raise ValueError(f"no agent of kind {kind!r}: there are {', '.join(KINDS)}")
+        yield
+    finally:
+        for chore in chores:
+            chore.cancel()
+        await bus.drain(grace_s)
+        await warmth.close()
+        sources.close()
+
+
+def intake_limits(settings: Settings) -> IntakeLimits:
+    return IntakeLimits(
+        file_bytes_max=settings.review.file_bytes_max,
+        files_max=settings.review.files_max,
+        total_bytes_max=settings.review.total_bytes_max,
+    )
