@@ -24,20 +24,22 @@ class Cancellations:
     """Knows all cancelled tasks that are still in the stream, newest `REMEMBERED_MAX`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._reader = StreamReader(connection, EVENTS, (f"{SUBJECT_ROOT}.{tag_of(TaskCancelled)}.>",))
+        self._connection = connection
+        self._reader: StreamReader | None = None
         self._tasks: OrderedDict[str, None] = OrderedDict()
         self._follower: asyncio.Task[None] | None = None
         self.on_cancel: list[Callable[[str], None]] = []
 
     async def start(self) -> None:
         """Returns when everything cancelled so far is known, so that no worker starts on such a task."""
-        await self._reader.__aenter__()
+        filters = (f"{SUBJECT_ROOT}.{tag_of(TaskCancelled)}.>",)
+        self._reader = await StreamReader(self._connection, EVENTS, filters).__aenter__()
         for message in await self._reader.read_stored(timeout_s=CATCH_UP_S):
             self._note(message.subject)
-        self._follower = asyncio.create_task(self._follow(), name="cancellations")
+        self._follower = asyncio.create_task(self._follow(self._reader), name="cancellations")
 
     async def stop(self) -> None:
-        if self._follower is not None:
+        if self._follower is not None and self._reader is not None:
             self._follower.cancel()
             await self._reader.__aexit__(None, None, None)
 
@@ -55,9 +57,9 @@ class Cancellations:
             self._tasks.popitem(last=False)
         return task_id
 
-    async def _follow(self) -> None:
+    async def _follow(self, reader: StreamReader) -> None:
         while True:
-            message = await self._reader.read()
+            message = await reader.read()
             if task_id := self._note(message.subject):
                 for callback in self.on_cancel:
                     callback(task_id)

@@ -83,6 +83,7 @@ class Connection:
         self.on_disconnect: list[Callable[[], None]] = []
         self.last_error = ""
         self._last_logged = ""
+        self._refused = asyncio.Event()
 
     @classmethod
     async def open(cls, options: ConnectOptions) -> "Connection":
@@ -93,8 +94,22 @@ class Connection:
         """
         self = cls()
         shown = redact(options.url)
+        connecting = asyncio.create_task(self._connect(options))
+        refused = asyncio.create_task(self._refused.wait())
         try:
-            await asyncio.wait_for(self._connect(options), options.connect_timeout_s)
+            # nats-py goes on trying when its credentials are refused; a person wants to know at once.
+            await asyncio.wait(
+                (connecting, refused),
+                timeout=options.connect_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if refused.done() and not connecting.done():
+                raise ConnectError(
+                    f"NATS server {shown} refused us: {self.last_error}; check the credentials"
+                )
+            if not connecting.done():
+                raise TimeoutError
+            await connecting
         except TimeoutError:
             raise ConnectError(
                 f"no NATS server at {shown} within {options.connect_timeout_s:g} s"
@@ -103,6 +118,10 @@ class Connection:
             ) from None
         except (nats.errors.Error, OSError, ValueError) as error:
             raise ConnectError(f"NATS server {shown} refused us: {error_text(error)}") from None
+        finally:
+            refused.cancel()
+            connecting.cancel()
+            await asyncio.gather(connecting, refused, return_exceptions=True)
         self.connected.set()
         return self
 
@@ -131,6 +150,8 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         text = error_text(error)
         self.last_error = text
+        if "authorization" in text.lower() and not self.connected.is_set():
+            self._refused.set()
         if text != self._last_logged:  # the library reports every attempt to reconnect; once is enough
             self._last_logged = text
             log.warning("NATS: %s", text)

@@ -181,7 +181,8 @@ def once_lines(task_id: str, event_id: str) -> str:
 
 def any_type_subject(task_id: str, event_id: str) -> str:
     """All addresses that an event id can have within its task, whatever its type."""
-    return f"{SUBJECT_ROOT}.*.*.*.{task_id}.{event_id}"
+    root = f"{SUBJECT_ROOT}.*.*.*.{task_id}"
+    return root if event_id == task_id else f"{root}.{event_id}"
 
 
 def task_subject(task_id: str) -> tuple[str, str]:

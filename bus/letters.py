@@ -1,6 +1,6 @@
 """Dead letters: events that were given up, parked with reason, attempts and history, ready to be replayed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -48,6 +48,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     payload: str = ""
     is_advisory: bool = False
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Which delivery it is about."""
+        return self.durable, self.stream, self.seq
 
 
 class Letters:
@@ -111,15 +116,13 @@ class Letters:
 
     async def list(self) -> list[DeadLetter]:
         """All letters, oldest first. Reports of the server about events that have a letter are left out."""
+        letters = await self._read_all()
+        buried = {letter.origin for letter in letters if not letter.is_advisory}
+        return [letter for letter in letters if not letter.is_advisory or letter.origin not in buried]
+
+    async def _read_all(self) -> Sequence[DeadLetter]:
         async with StreamReader(self._connection, DEAD, (">",)) as reader:
-            messages = await reader.read_stored(timeout_s=30)
-        letters = [_read_letter(message) for message in messages]
-        buried = {(letter.durable, letter.stream, letter.seq) for letter in letters if not letter.is_advisory}
-        return [
-            letter
-            for letter in letters
-            if not letter.is_advisory or (letter.durable, letter.stream, letter.seq) not in buried
-        ]
+            return [_read_letter(message) for message in await reader.read_stored(timeout_s=30)]
 
     async def get(self, letter_id: int) -> DeadLetter:
         """One letter with its payload.
@@ -156,7 +159,9 @@ class Letters:
         await self._publisher.publish(
             f"{DUE_ROOT}.{letter.durable}.{address}", header_lines(headers), letter.payload.encode()
         )
-        await self._connection.api(f"STREAM.MSG.DELETE.{DEAD}", {"seq": letter_id, "no_erase": True})
+        for known in await self._read_all():  # the letter, and the server's own report of the same event
+            if known.origin == letter.origin:
+                await self._connection.api(f"STREAM.MSG.DELETE.{DEAD}", {"seq": known.id, "no_erase": True})
         return envelope.subject
 
     async def _original(self, letter: DeadLetter) -> DeadLetter:

@@ -23,6 +23,8 @@ log = logging.getLogger("labverse.bus")
 
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 1.0
+STOP_S: Final = 1.0
+NAK: Final = b"-NAK"
 SILENCE_MAX_S: Final = 2.5 * HEARTBEAT_S
 ENSURE_PAUSE_S: Final = (0.02, 1.0)
 """First and longest pause between attempts to find the consumer again."""
@@ -81,19 +83,23 @@ class PullLoop:
         if not self._stopped and self._room() * 2 >= self._capacity:
             self._wake.set()
 
-    async def stop(self) -> None:
-        """Ask for nothing more. What the server is just sending comes back to it after ack_wait."""
+    async def stop(self, *, hand_back: bool = True) -> None:
+        """Ask for nothing more. What is on its way here goes back at once, or after ack_wait."""
         self._stopped = True
         if self._on_reconnect in self._connection.on_reconnect:
             self._connection.on_reconnect.remove(self._on_reconnect)
         for task in (self._watchdog, self._finding):
             if task is not None:
                 task.cancel()
-        if self._subscription is not None:
-            try:
+        if self._subscription is None:
+            return
+        try:
+            if hand_back and self._client.is_connected:
+                await asyncio.wait_for(self._subscription.drain(), STOP_S)  # type: ignore[no-untyped-call]
+            else:
                 await self._subscription.unsubscribe()
-            except NatsError:
-                pass  # the connection is gone, and the interest with it
+        except (NatsError, TimeoutError):
+            pass  # the connection is gone, and the interest with it
 
     def _room(self) -> int:
         return self._capacity - self._in_hand - self._requested
@@ -124,7 +130,8 @@ class PullLoop:
         self._requested = max(0, self._requested - 1)
         self._in_hand += 1
         if self._stopped:
-            return  # unacknowledged: it goes to another worker
+            await message.respond(NAK)
+            return
         self._deliver(message)
         if self._room() * 2 >= self._capacity:
             await self._ask()

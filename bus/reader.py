@@ -59,7 +59,7 @@ class StreamReader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._loop.stop()
+        await self._loop.stop(hand_back=False)
         if self._connection.client.is_connected:
             # Not awaited: an unused consumer costs little and goes by itself.
             await self._connection.client.send(

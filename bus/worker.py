@@ -43,7 +43,7 @@ from bus.letters import Letters, read_history
 from bus.outbox import Outbox
 from bus.presence import AgentRecord
 from bus.publisher import Publisher
-from bus.pull import PullLoop
+from bus.pull import NAK, PullLoop
 from bus.redact import error_text
 from bus.streams import EVENTS, LATER, LATER_MESSAGES_MAX
 from bus.subscription import Outputs, Subscription
@@ -55,7 +55,6 @@ from schemas.task import TaskExpired
 log = logging.getLogger("labverse.bus")
 
 ACK: Final = b""
-NAK: Final = b"-NAK"
 IN_PROGRESS: Final = b"+WPI"
 BACKOFF_S: Final = (0.5, 60.0)
 """Before the second attempt; and at most. Doubled each time, with jitter of ±25 %."""
@@ -141,8 +140,7 @@ class Worker:
     async def drain(self, grace_s: float) -> None:
         """Stop pulling, finish what runs within `grace_s`, hand back the rest at once."""
         self._draining = True
-        for loop in self._loops:
-            await loop.stop()
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
         while self._waiting:
             await self._hand_back(self._waiting.popleft())
         try:
