@@ -24,6 +24,8 @@ from bus.errors import EmbeddedServerError
 START_TIMEOUT_S: Final = 25.0
 POLL_S: Final = 0.004
 
+_wardens: "list[subprocess.Popen[bytes]]" = []
+
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
@@ -135,7 +137,7 @@ class EmbeddedServer:
             self._users = -1
 
     def _spawn(self, binary: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [
                 sys.executable,
                 "-I",
@@ -151,6 +153,9 @@ class EmbeddedServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in a terminal is for the command, not for the bus of all commands
         )
+        # A warden may outlive us; while we live, its end must be collected.
+        _wardens[:] = [one for one in _wardens if one.poll() is None] + [started]
+        return started
 
     async def _pause(self, until: float, problem: str) -> None:
         if time.monotonic() > until:

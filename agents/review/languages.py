@@ -67,7 +67,8 @@ def language_of(path: str) -> str:
         return language
     if name == ".env" or name.startswith(".env."):
         return "env"
-    return BY_NAME.get(name.split(".", 1)[0], "")  # Dockerfile.dev
+    stem, _, variant = name.partition(".")
+    return "" if "." in variant else BY_NAME.get(stem, "")  # Dockerfile.dev
 
 
 def is_code(path: str) -> bool:

@@ -15,15 +15,23 @@ from typing import Final
 
 import msgspec
 
-from agents.review.bundle import pack
-from agents.review.intake import Collected, IntakeError, IntakeLimits, collect
+from agents.review.bundle import BundleError, pack
+from agents.review.intake import (
+    DEFAULT_LIMITS,
+    Collected,
+    Intake,
+    IntakeError,
+    IntakeLimits,
+    collect,
+    collect_sent,
+)
 from agents.review.roles import Role, pick_roles
-from agents.review.shards import plan_shards
+from agents.review.shards import ShardsError, plan_shards
 from bus import Bus, Envelope, PayloadTooLargeError, PermanentError, Subscription
 from bus.envelope import now_text, parse_time, time_text
 from schemas.event import Event
 from schemas.ids import derive_id, output_id
-from schemas.review import Bundle, NotReviewed, ReviewAssigned, ReviewPlanned, ReviewRequested
+from schemas.review import Bundle, ReviewAssigned, ReviewPlanned, ReviewRequested
 
 DURABLE: Final = "review-planner"
 MERGE_MARGIN_S: Final = 5.0
@@ -37,7 +45,7 @@ class ReviewPlanner:
 
     bus: Bus
     roots: tuple[Path, ...] = ()
-    limits: IntakeLimits = IntakeLimits()
+    limits: IntakeLimits = DEFAULT_LIMITS
 
     def subscription(self) -> Subscription:
         return Subscription(durable=DURABLE, listens=(ReviewRequested,), handle=self.handle, concurrency=2)
@@ -54,22 +62,19 @@ class ReviewPlanner:
             raise PermanentError(str(error)) from None
         bundles = list(event.bundles)
         not_reviewed = list(event.not_reviewed)
-        for files, left_out in await self._sources(event):
-            bundles += await store_files(self.bus, files)
-            not_reviewed += left_out
+        for intake in await self._intakes(event):
+            bundles += await store_files(self.bus, intake.files)
+            not_reviewed += intake.not_reviewed
         planned = msgspec.structs.replace(event, bundles=tuple(bundles), not_reviewed=tuple(not_reviewed))
-        return plan(planned, envelope, roles, now_s=time.time())
+        try:
+            return plan(planned, envelope, roles, now_s=time.time())
+        except ShardsError as error:
+            raise PermanentError(str(error)) from None
 
-    async def _sources(
-        self, event: ReviewRequested
-    ) -> list[tuple[Sequence[Collected], Sequence[NotReviewed]]]:
-        sources: list[tuple[Sequence[Collected], Sequence[NotReviewed]]] = []
+    async def _intakes(self, event: ReviewRequested) -> list[Intake]:
+        intakes = []
         if event.files:
-            inline = [
-                Collected(path=file.path, data=file.text.encode(), lines=file.text.count("\n") + 1)
-                for file in event.files
-            ]
-            sources.append((inline, ()))
+            intakes.append(await asyncio.to_thread(collect_sent, event.files, limits=self.limits))
         if event.root:
             folder = self._allowed(event.root)
             try:
@@ -78,8 +83,8 @@ class ReviewPlanner:
                 )
             except IntakeError as error:
                 raise PermanentError(str(error)) from None
-            sources.append((intake.files, intake.not_reviewed))
-        return sources
+            intakes.append(intake)
+        return intakes
 
     def _allowed(self, root: str) -> Path:
         folder = Path(root).resolve()
@@ -96,15 +101,15 @@ async def store_files(bus: Bus, files: Sequence[Collected]) -> list[Bundle]:
     """Put files into the object store as bundles.
 
     Raises:
-        PermanentError: a bundle is over the limit of the object store.
+        PermanentError: a path is unsafe, or a file too large for the object store.
     """
     bundles = []
-    for bundle, data in pack(files):
-        try:
+    try:
+        for bundle, data in pack(files):
             await bus.objects.put(bundle.object_name, data)
-        except PayloadTooLargeError as error:
-            raise PermanentError(str(error)) from None
-        bundles.append(bundle)
+            bundles.append(bundle)
+    except (BundleError, PayloadTooLargeError) as error:
+        raise PermanentError(str(error)) from None
     return bundles
 
 

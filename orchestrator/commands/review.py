@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agents.review.intake import Intake
     from bus import Bus
     from config.load import Loaded
-    from schemas.review import ReviewReport, ReviewRequested
+    from schemas.review import Bundle, ReviewReport, ReviewRequested
 
 HELP = "review a folder or file and print a report"
 
@@ -162,12 +162,13 @@ async def _review(
         with bus.tracing.span(
             "labverse review", {"labverse.task_id": task_id, "labverse.files": len(intake.files)}
         ):
-            bundles = await unless(stop, store_files(bus, intake.files))
+            bundles: list[Bundle] = await unless(stop, store_files(bus, intake.files))
             command = msgspec.structs.replace(request, bundles=tuple(bundles))
             deadline_s = time.time() + request.deadline_s + TASK_MARGIN_S
             await bus.submit(command, task_id=task_id, deadline_s=deadline_s)
             try:
-                return await unless(stop, _watch(args, bus, task_id))
+                report: ReviewReport = await unless(stop, _watch(args, bus, task_id))
+                return report
             except KeyboardInterrupt:
                 await bus.cancel(task_id, by="the command line", reason="interrupted")
                 raise
@@ -201,7 +202,7 @@ async def _watch(args: argparse.Namespace, bus: "Bus", task_id: str) -> "ReviewR
 
 def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport") -> int:
     """Write the report where it is wanted; returns the exit code."""
-    from agents.review.baseline import write_baseline
+    from agents.review.baseline import BaselineError, write_baseline
     from agents.review.report import exit_code, render, summary_line
     from orchestrator.shell import UserError
     from schemas.review import Severity
@@ -210,7 +211,7 @@ def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport")
     form = form or ("terminal" if sys.stdout.isatty() and not args.output else "markdown")
     try:
         if args.write_baseline:
-            write_baseline(Path(args.write_baseline), report.findings)
+            write_baseline(Path(args.write_baseline), report.findings, created=report.created_at)
         if form == "terminal":
             from orchestrator.terminal_report import print_report
 
@@ -219,6 +220,8 @@ def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport")
             Path(args.output).write_text(render(report, form), encoding="utf-8")
         else:
             sys.stdout.write(render(report, form))
+    except BaselineError as error:
+        raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{error.filename or args.output} can't be written: {error.strerror}") from None
     if args.output and not args.quiet:

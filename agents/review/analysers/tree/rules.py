@@ -128,16 +128,25 @@ def query_for(grammar: str, role: str) -> RuleQuery | None:
         return None
     starts: list[int] = []
     source = ""
-    for rule, text in parts:
-        try:
-            Query(language_of(grammar), text)
-        except QueryError as error:
-            raise RuleError(f"rule {rule.id}, {grammar}: {error}") from error
+    for _, text in parts:
         starts.append(len(source.encode()))
         source += text + "\n"
-    query = Query(language_of(grammar), source)
+    try:
+        query = Query(language_of(grammar), source)
+    except QueryError:
+        raise _culprit(parts, grammar) from None
     owners = (
         parts[bisect_right(starts, query.start_byte_for_pattern(index)) - 1][0]
         for index in range(query.pattern_count)
     )
     return RuleQuery(query, tuple(owners))
+
+
+def _culprit(parts: list[tuple[Rule, str]], grammar: str) -> RuleError:
+    """Which of the patterns doesn't compile."""
+    for rule, text in parts:
+        try:
+            Query(language_of(grammar), text)
+        except QueryError as error:
+            return RuleError(f"rule {rule.id}, {grammar}: {error}")
+    return RuleError(f"the {grammar} rules compile one by one but not together")

@@ -1,0 +1,106 @@
+"""The analysers that reviewers run: no model, no network, the same answer every time.
+
+`analyse` is called in a process of its own. It never raises for a bad source: an analyser that fails is a stage
+with an error, a file that could not be looked at is named with the reason.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from agents.review.analysers.analysis import Analysis
+from agents.review.analysers.quote import finish_hits
+from agents.review.roles import ROLES
+from schemas.review import Hit, NotReviewed, Stage
+
+__all__ = ["Analyser", "Analysis", "analyse", "warm_up"]
+
+
+class Analyser(Protocol):
+    """Something that looks at files in a role."""
+
+    def run(self, role: str, folder: Path, paths: Sequence[str]) -> Analysis: ...
+
+
+def _bandit() -> Analyser:
+    from agents.review.analysers.bandit import Bandit
+
+    return Bandit()
+
+
+def _ruff() -> Analyser:
+    from agents.review.analysers.ruff import Ruff
+
+    return Ruff()
+
+
+def _detect_secrets() -> Analyser:
+    from agents.review.analysers.detect_secrets import DetectSecrets
+
+    return DetectSecrets()
+
+
+def _secrets() -> Analyser:
+    from agents.review.analysers.secrets import Secrets
+
+    return Secrets()
+
+
+def _tree_sitter() -> Analyser:
+    from agents.review.analysers.tree import TreeSitter
+
+    return TreeSitter()
+
+
+_MAKERS: Final[dict[str, Callable[[], Analyser]]] = {
+    "bandit": _bandit,
+    "ruff": _ruff,
+    "detect-secrets": _detect_secrets,
+    "secrets": _secrets,
+    "labverse": _tree_sitter,
+}
+_made: dict[str, Analyser] = {}
+
+
+def analyser(name: str) -> Analyser:
+    """The analyser of this name, loaded when it is first asked for."""
+    if name not in _made:
+        _made[name] = _MAKERS[name]()
+    return _made[name]
+
+
+def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
+    """Run all analysers of `role` over files `paths` (relative, with forward slashes) under `folder`.
+
+    Raises:
+        KeyError: there is no such role.
+    """
+    hits: list[Hit] = []
+    stages: list[Stage] = []
+    not_reviewed: list[NotReviewed] = []
+    chosen = [path for path in paths if ROLES[role].applies(path)]
+    for name in ROLES[role].analysers:
+        started = time.monotonic()
+        try:
+            analysis = analyser(name).run(role, folder, chosen)
+        except Exception as error:  # a bug in one analyser must not take the others' findings along
+            reason = f"{type(error).__name__}: {error}"[:300]
+            stages.append(Stage(analyser=name, seconds=time.monotonic() - started, error=reason))
+            continue
+        hits += analysis.hits
+        stages += analysis.stages
+        not_reviewed += analysis.not_reviewed
+    return Analysis(
+        hits=finish_hits(hits, folder), stages=tuple(stages), not_reviewed=tuple(dict.fromkeys(not_reviewed))
+    )
+
+
+def warm_up() -> None:
+    """Load what takes long to import, so that the first shard needn't wait for it."""
+    for name in _MAKERS:
+        analyser(name)
+    from agents.review.analysers import bandit, detect_secrets
+
+    bandit.load()
+    detect_secrets.load()

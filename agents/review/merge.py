@@ -1,0 +1,195 @@
+"""Merging: all hits about one problem become one finding, and two problems never do.
+
+Hits are about the same problem if they are in one file, of one CWE family, and at most `NEAR_LINES` apart;
+without a CWE, if they have the same title and are at most `NEAR_LINES_TITLE` apart. But an analyser that
+reports a rule on two lines means two problems, so such hits stay apart, and the hits of others go to the
+nearest of them. The result does not depend on the order of the hits.
+"""
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agents.review.confidence import combined_confidence
+from agents.review.cwe import family_of
+from agents.review.fingerprint import with_fingerprints
+from schemas.review import Finding, FindingStatus, Hit
+
+NEAR_LINES: Final = 5
+NEAR_LINES_TITLE: Final = 2
+REACH_LINES_MAX: Final = 20
+"""A hit that spans more lines counts as this long when looking for its neighbours."""
+BELIEVED_MIN: Final = 0.3
+"""Hits of less confidence don't make a finding more severe than the others say."""
+FINDINGS_MAX: Final = 10_000
+TEXT_CHARS_MAX: Final = 4_000
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Findings by severity, path and line; `cut` of them, the least severe, were over the limit."""
+
+    findings: tuple[Finding, ...]
+    cut: int = 0
+
+
+@dataclass(slots=True)
+class _Cluster:
+    """Hits about one problem: all at one line when it starts, joined with others as they prove near.
+
+    Attributes:
+        rules: (analyser, rule) of every hit.
+        reach: first and last line that each analyser speaks of.
+        last_start, first_end: the lines between which the cluster's outermost hits are apart.
+    """
+
+    line: int
+    hits: list[Hit]
+    rules: set[tuple[str, str]]
+    reach: dict[str, tuple[int, int]]
+    last_start: int
+    first_end: int
+
+    @property
+    def end(self) -> int:
+        return max(end for _, end in self.reach.values())
+
+    def gap(self, other: "_Cluster") -> int:
+        """Lines between the hits that would be furthest apart if both were one; 0 if they overlap."""
+        return max(0, max(self.last_start, other.last_start) - min(self.first_end, other.first_end))
+
+    def fits(self, other: "_Cluster") -> bool:
+        """Whether no analyser means two different problems by the hits of both."""
+        if not self.rules.isdisjoint(other.rules):
+            return False
+        return all(
+            start <= other.reach[analyser][1] and other.reach[analyser][0] <= end
+            for analyser, (start, end) in self.reach.items()
+            if analyser in other.reach
+        )
+
+    def absorb(self, other: "_Cluster") -> None:
+        self.hits += other.hits
+        self.rules |= other.rules
+        for analyser, (start, end) in other.reach.items():
+            known = self.reach.get(analyser, (start, end))
+            self.reach[analyser] = (min(known[0], start), max(known[1], end))
+        self.last_start = max(self.last_start, other.last_start)
+        self.first_end = min(self.first_end, other.first_end)
+
+
+def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_MAX) -> Merged:
+    """Findings from pairs of a role and a hit that was found in it. The same hit from two roles counts once."""
+    roles: defaultdict[Hit, set[str]] = defaultdict(set)
+    for role, hit in hits:
+        roles[hit].add(role)
+    groups: defaultdict[tuple[str, str, str], list[Hit]] = defaultdict(list)
+    for hit in sorted(roles, key=_order):
+        groups[_group(hit)].append(hit)
+    findings = [
+        _finding(cluster, roles)
+        for (_, family, _), members in groups.items()
+        for cluster in _clusters(members, NEAR_LINES if family else NEAR_LINES_TITLE)
+    ]
+    ordered = sorted(with_fingerprints(findings), key=by_severity)
+    return Merged(tuple(ordered[:findings_max]), max(0, len(ordered) - findings_max))
+
+
+def by_severity(finding: Finding) -> tuple[object, ...]:
+    """Sort key: what counts first, then worst first, then by place."""
+    counts = finding.status is not FindingStatus.NEW
+    return (counts, finding.severity.rank, finding.path, finding.line, finding.end_line, finding.fingerprint)
+
+
+def _group(hit: Hit) -> tuple[str, str, str]:
+    family = family_of(hit.cwe)
+    return (hit.path, family, "" if family else " ".join(_WORD.findall(hit.title.casefold())))
+
+
+def _order(hit: Hit) -> tuple[object, ...]:
+    """A total order, so that what comes out does not depend on what came in first."""
+    return (
+        hit.path, hit.line, hit.end_line, hit.analyser, hit.rule, hit.column, hit.title, hit.severity.rank,
+        -hit.confidence, hit.cwe, hit.description, hit.code, hit.fix, hit.suppressed,
+    )  # fmt: skip
+
+
+def _clusters(hits: Sequence[Hit], near: int) -> list[list[Hit]]:
+    """Join what is nearest first, until nothing that is near can be joined."""
+    clusters = _by_line(hits)
+    starts = [cluster.line for cluster in clusters]
+    pairs = [
+        (gap, starts[other] - starts[index], index, other)
+        for index, cluster in enumerate(clusters)
+        for other in range(index + 1, bisect_right(starts, cluster.end + near))
+        if (gap := cluster.gap(clusters[other])) <= near and cluster.fits(clusters[other])
+    ]
+    home = list(range(len(clusters)))
+    for _, _, index, other in sorted(pairs):
+        one, two = _home(home, index), _home(home, other)
+        if one != two and clusters[one].gap(clusters[two]) <= near and clusters[one].fits(clusters[two]):
+            clusters[one].absorb(clusters[two])
+            home[two] = one
+    return [cluster.hits for index, cluster in enumerate(clusters) if home[index] == index]
+
+
+def _home(home: list[int], index: int) -> int:
+    """The cluster that `index` was joined to by now."""
+    while home[index] != index:
+        home[index] = home[home[index]]
+        index = home[index]
+    return index
+
+
+def _by_line(hits: Sequence[Hit]) -> list[_Cluster]:
+    """Hits that start on one line are about one problem; `hits` are ordered by line."""
+    by_line: dict[int, _Cluster] = {}
+    for hit in hits:
+        end = min(max(hit.line, hit.end_line), hit.line + REACH_LINES_MAX)
+        one = _Cluster(
+            hit.line, [hit], {(hit.analyser, hit.rule)}, {hit.analyser: (hit.line, end)}, hit.line, end
+        )
+        if hit.line in by_line:
+            by_line[hit.line].absorb(one)
+        else:
+            by_line[hit.line] = one
+    return list(by_line.values())
+
+
+def _also(tight: Hit, hits: Sequence[Hit]) -> list[str]:
+    """Hits that point elsewhere are told, so that a second problem merged by mistake is still to be seen."""
+    end = max(tight.line, tight.end_line)
+    elsewhere = [hit for hit in hits if max(hit.line, hit.end_line) < tight.line or hit.line > end]
+    places = dict.fromkeys(f"line {hit.line} ({hit.analyser} {hit.rule}: {hit.title})" for hit in elsewhere)
+    return [f"Also reported at {', '.join(places)}."] if places else []
+
+
+def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding:
+    """One finding: words of the most confident hit, place and code of the tightest, the longest fix."""
+    best = min(hits, key=lambda hit: (-hit.confidence, not hit.fix, hit.severity.rank, _order(hit)))
+    tight = min(hits, key=lambda hit: (not hit.code, hit.end_line - hit.line, len(hit.code), _order(hit)))
+    believed = [hit for hit in hits if hit.confidence >= BELIEVED_MIN] or hits
+    fixes = sorted((hit.fix for hit in believed if hit.fix.strip()), key=lambda fix: (-len(fix), fix))
+    ignored = all(hit.suppressed for hit in hits)
+    return Finding(
+        fingerprint="",
+        title=best.title,
+        path=best.path,
+        line=tight.line,
+        end_line=max(tight.line, tight.end_line),
+        severity=min((hit.severity for hit in believed), key=lambda severity: severity.rank),
+        confidence=combined_confidence(hits),
+        cwe=best.cwe,
+        description="\n\n".join([best.description, *_also(tight, hits)]).strip()[:TEXT_CHARS_MAX],
+        code=tight.code[:TEXT_CHARS_MAX],
+        fix=fixes[0][:TEXT_CHARS_MAX] if fixes else "",
+        found_by=tuple(dict.fromkeys(f"{hit.analyser} {hit.rule}" for hit in sorted(hits, key=_order))),
+        roles=tuple(sorted({role for hit in hits for role in roles[hit]})),
+        status=FindingStatus.SUPPRESSED if ignored else FindingStatus.NEW,
+        status_reason=min(hit.suppressed for hit in hits) if ignored else "",
+    )

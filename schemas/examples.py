@@ -1,0 +1,121 @@
+"""One example of each event, as documentation shows it and as tests check it."""
+
+from typing import Final
+
+from schemas.event import Event, tag_of
+from schemas.review import (
+    AgentWork,
+    Bundle,
+    Finding,
+    Hit,
+    ReviewAssigned,
+    ReviewCompleted,
+    ReviewFindings,
+    ReviewPlanned,
+    ReviewReport,
+    ReviewRequested,
+    Severity,
+    SourceFile,
+    Stage,
+)
+from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskStepFailed
+
+TASK_ID: Final = "01k9x4m3zc8v5t2q7rj6bnw0hd"
+EVENT_ID: Final = "5c1f0e9a7b3d2c4e6f80-0"
+
+_HIT: Final = Hit(
+    analyser="bandit",
+    rule="B608",
+    path="app/orders.py",
+    line=12,
+    end_line=12,
+    title="SQL built from user input",
+    severity=Severity.HIGH,
+    confidence=0.7,
+    cwe=89,
+    description="Text from a request becomes part of the statement, so that a caller can change its meaning.",
+    code='    db.execute(f"SELECT * FROM orders WHERE id = {order_id}")',
+    fix='db.execute("SELECT * FROM orders WHERE id = ?", (order_id,))',
+)
+_STAGE: Final = Stage(analyser="bandit", version="1.9.4", files=3, seconds=0.4)
+_BUNDLE: Final = Bundle(
+    object_name=f"review-{TASK_ID}-0",
+    sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    paths=("app/__init__.py", "app/orders.py", "app/pages.py"),
+    lines=240,
+    source_bytes=7_812,
+)
+
+_ALL: Final[tuple[Event, ...]] = (
+    ReviewRequested(
+        name="orders service",
+        files=(SourceFile(path="app/orders.py", text="import sqlite3\n"),),
+        roles=("security", "quality"),
+        deadline_s=120.0,
+    ),
+    ReviewPlanned(
+        name="orders service",
+        assignments=(EVENT_ID,),
+        labels=("security 1/1",),
+        roles=("security",),
+        files=3,
+        lines=240,
+        source_bytes=7_812,
+        deadline="2026-01-31T12:02:00.000000Z",
+        started_at="2026-01-31T12:00:00.000000Z",
+    ),
+    ReviewAssigned(index=0, of=1, role="security", bundle=_BUNDLE, paths=("app/orders.py",)),
+    ReviewFindings(
+        index=0, role="security", agent="reviewer-1", hits=(_HIT,), stages=(_STAGE,), files=3, seconds=0.6
+    ),
+    ReviewCompleted(
+        report=ReviewReport(
+            name="orders service",
+            task_id=TASK_ID,
+            created_at="2026-01-31T12:00:01.500000Z",
+            files=3,
+            lines=240,
+            seconds=1.5,
+            assignments=1,
+            agents=(AgentWork(agent="reviewer-1", assignments=1, hits=1, seconds=0.6),),
+            stages=(_STAGE,),
+            roles=("security",),
+            findings=(
+                Finding(
+                    fingerprint="3f9a1c5be0d27846",
+                    title=_HIT.title,
+                    path=_HIT.path,
+                    line=_HIT.line,
+                    end_line=_HIT.end_line,
+                    severity=_HIT.severity,
+                    confidence=_HIT.confidence,
+                    cwe=_HIT.cwe,
+                    description=_HIT.description,
+                    code=_HIT.code,
+                    fix=_HIT.fix,
+                    found_by=("bandit B608",),
+                    roles=("security",),
+                ),
+            ),
+        )
+    ),
+    TaskCancelled(by="alice", reason="wrong branch"),
+    TaskExpired(
+        agent="reviewer",
+        event_type="review.assigned.v1",
+        event_id=EVENT_ID,
+        deadline="2026-01-31T12:02:00.000000Z",
+        late_s=3.5,
+    ),
+    TaskStepFailed(
+        agent="reviewer",
+        event_type="review.assigned.v1",
+        event_id=EVENT_ID,
+        reason="the bundle's sha256 does not match",
+        attempts=5,
+    ),
+    HandledMark(),
+)
+
+EXAMPLES: Final[dict[str, Event]] = {tag_of(event): event for event in _ALL}
+"""By tag."""
