@@ -305,6 +305,9 @@ class Worker:
                 hand, envelope, "not the event that its subject says", str(error), envelope.attempt
             )
             return
+        if self.subscription.is_projection:  # every event has one; in a trace they would only hide the work
+            await self._call(hand, envelope, event, left_s)
+            return
         with self._tracing.process(envelope, self.subscription.durable, self.agent):
             await self._call(hand, envelope, event, left_s)
 

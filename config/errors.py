@@ -1,6 +1,7 @@
 """What is wrong with the settings, in one line."""
 
 from collections.abc import Iterable
+from os.path import commonprefix
 from typing import Final
 
 SHOWN_CHARS_MAX: Final = 80
@@ -22,7 +23,11 @@ def did_you_mean(unknown: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # costs some milliseconds, for a message that is rarely needed
 
     candidates = list(known)
-    near = get_close_matches(unknown[:SHOWN_CHARS_MAX], candidates, n=1, cutoff=LIKENESS_MIN)
+    # What all have in common (LABVERSE_) would make any two of them look alike.
+    skipped = len(commonprefix([unknown, *candidates]))  # noqa: RUF071 - characters are meant, no paths
+    rests = {name[skipped:]: name for name in candidates}
+    unknown = unknown[skipped:][:SHOWN_CHARS_MAX]
+    near = [rests[rest] for rest in get_close_matches(unknown, rests, n=1, cutoff=LIKENESS_MIN)]
     # A key that stands outside its section is not near by its letters.
     near = near or [name for name in candidates if name.endswith((f".{unknown}", f"__{unknown}"))][:1]
     return f"; did you mean `{near[0]}`?" if near else ""

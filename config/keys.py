@@ -137,8 +137,11 @@ def expected(key: Key) -> str:
         return f"{noun} from {bounds.ge:,} to {bounds.le:,}"
     if key.kind is tuple:
         return f"a list of at most {key.annotation.__metadata__[0].max_length} folders"
+    bounds = key.annotation.__metadata__[0] if hasattr(key.annotation, "__metadata__") else None
+    length = f"{bounds.min_length} to" if bounds and bounds.min_length else "at most"
+    length_max = bounds.max_length if bounds else TEXT_CHARS_MAX
     return {
         bool: "true or false",
         Path: "a path",
         Url: "nats://host:port or tls://host:port, several with commas between",
-    }.get(key.kind, "a text of at most 4,096 characters (a number needs quotes)")
+    }.get(key.kind, f"a text of {length} {length_max:,} characters (a number needs quotes)")

@@ -39,7 +39,7 @@ COMMON_VARIABLES: Final = {
 NOT_SETTINGS: Final = ("LABVERSE_CONFIG", "LABVERSE_DATA", "LABVERSE_LOG")
 
 _KUBERNETES = re.compile(
-    r"LABVERSE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP).*)?)"
+    r"LABVERSE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)"
 )
 """What Kubernetes puts into every pod beside a service named `labverse…`."""
 
@@ -148,14 +148,16 @@ def _from_file(path: Path) -> dict[str, _Given]:
             if given.value is not None:
                 raise ConfigError(f"`{name}` {where}: expected keys below it, such as `{_first_of(name)}`")
         elif name not in keys():
-            raise ConfigError(
-                f"unknown key `{shown(name)}` {where}{did_you_mean(name, [*keys(), *SECTIONS])}"
-            )
+            raise ConfigError(f"unknown key `{shown(name)}` {where}{did_you_mean(name, _alike(name))}")
         else:
             value = None if given.value == "" and name == "bus.data_dir" else given.value
             if value is not None or name != "bus.data_dir":
                 out[name] = _Given(value, f"file {path} line {given.line}", where, base)
     return out
+
+
+def _alike(name: str) -> tuple[str, ...]:
+    return (*keys(),) if "." in name else (*keys(), *SECTIONS)
 
 
 def _first_of(section: str) -> str:
@@ -193,9 +195,9 @@ def _is_ratio_sampler(env: Mapping[str, str]) -> bool:
 
 
 def _is_of_kubernetes(variable: str, text: str) -> bool:
-    found = _KUBERNETES.fullmatch(variable)
-    # LABVERSE_BUS_PORT=4222 has the shape too, but is somebody's LABVERSE_BUS__PORT; theirs is a URL.
-    return found is not None and (not found[2].endswith("PORT") or "SERVICE" in found[2] or "://" in text)
+    # LABVERSE_BUS_PORT=4222 is somebody's LABVERSE_BUS__PORT; theirs is a URL.
+    is_port = variable.endswith("_PORT") and text.startswith(("tcp://", "udp://"))
+    return is_port or _KUBERNETES.fullmatch(variable) is not None
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
@@ -205,7 +207,7 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, _Given]:
             raise ConfigError(f"unknown key `{shown(name)}` on the command line{did_you_mean(name, keys())}")
         if isinstance(value, Path):
             value = str(value)
-        elif isinstance(value, tuple):
+        elif isinstance(value, list | tuple):
             value = [str(item) for item in value]
         if isinstance(value, str):
             value = from_text(keys()[name], value)

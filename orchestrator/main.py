@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from orchestrator.commands import (
     agent,
@@ -40,6 +40,8 @@ COMMANDS: tuple[ModuleType, ...] = (
     doctor,
 )
 
+WITH_ACTIONS = frozenset({"config", "dead"})
+
 EXAMPLES = """\
 examples:
   labverse review .                     review this folder: no server, model or key needed
@@ -57,15 +59,24 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"labverse: {message}; see `{self.prog} --help`\n")
 
 
-def build_parser() -> Parser:
+def _common_options(**kwargs: Any) -> Parser:
     common = Parser(add_help=False)
     common.add_argument(
-        "--config", metavar="FILE", help="settings file (default: ./labverse.yaml, if there is one)"
+        "--config", metavar="FILE", help="settings file (default: ./labverse.yaml, if there is one)", **kwargs
     )
-    common.add_argument("--data-dir", metavar="DIR", help="data folder of the embedded bus")
+    common.add_argument("--data-dir", metavar="DIR", help="data folder of the embedded bus", **kwargs)
     common.add_argument(
-        "--verbose", "-v", action="count", default=0, help="say more on stderr; twice: everything"
+        "--verbose",
+        "-v",
+        action="count",
+        help="say more on stderr; twice: everything",
+        **{"default": 0, **kwargs},
     )
+    return common
+
+
+def build_parser() -> Parser:
+    common = _common_options()
     parser = Parser(
         prog="labverse",
         description="Event-driven agents on NATS JetStream: review code, route models, negotiate, publish.",
@@ -83,7 +94,11 @@ def build_parser() -> Parser:
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(child)
+        if name in WITH_ACTIONS:
+            # An action takes the common options too, and says nothing of those that stand before it.
+            module.add_arguments(child, _common_options(default=argparse.SUPPRESS))
+        else:
+            module.add_arguments(child)
         child.set_defaults(run=module.run)
     return parser
 

@@ -25,6 +25,7 @@ EXIT_FAILED: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 TELEMETRY_FLUSH_S: Final = 3.0
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class UserError(Exception):
@@ -38,8 +39,8 @@ class _Redacting(logging.Formatter):
 
 def run_command(args: argparse.Namespace) -> int:
     """Run the command and turn what goes wrong into one line and an exit code."""
-    _log_to_stderr(args.verbose)
     try:
+        _log_to_stderr(args.verbose)
         result = args.run(args)
         return asyncio.run(result) if asyncio.iscoroutine(result) else int(result)
     except (UserError, ConfigError, BusError) as error:
@@ -58,6 +59,11 @@ def _log_to_stderr(verbose: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacting("%(levelname).1s %(name)s: %(message)s"))
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    wanted = os.environ.get("LABVERSE_LOG", "").upper()
+    if wanted and not verbose:
+        if wanted not in LOG_LEVELS:
+            raise UserError(f"LABVERSE_LOG is {wanted[:40]!r}: use one of {', '.join(LOG_LEVELS).lower()}")
+        level = logging.getLevelNamesMapping()[wanted]
     logging.getLogger("labverse").setLevel(level)
     logging.getLogger().addHandler(handler)
 

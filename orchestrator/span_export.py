@@ -5,7 +5,9 @@ is one line with its reason, and so is the recovery.
 """
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -13,13 +15,18 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from bus.redact import redact
+from bus.redact import error_text, redact
 
 log = logging.getLogger("labverse.telemetry")
 
 REASON_CHARS_MAX: Final = 200
+CAUSES_MAX: Final = 8
+TEXTS_KEPT_MAX: Final = 2048
 
+_redact: Final = lru_cache(maxsize=TEXTS_KEPT_MAX)(redact)
+"""Most texts of spans come again and again, and looking through one costs 5 µs."""
 _THEIR_LOG: Final = logging.getLogger("opentelemetry")
+_NOWHERE: Final = logging.NullHandler()
 
 
 class CarefulExporter(SpanExporter):
@@ -35,14 +42,23 @@ class CarefulExporter(SpanExporter):
         self._where = where
         self._is_failing = False
         self._is_shut = False
-        self._reason = _LastReason()
-        _THEIR_LOG.addHandler(self._reason)
+        self._lock = threading.Lock()
+        self._complaint = _Complaint()
+        _THEIR_LOG.addHandler(self._complaint)
+        # For good, not only until shutdown: a thread that is cut off there complains a little later.
+        _THEIR_LOG.addHandler(_NOWHERE)
         _THEIR_LOG.propagate = False
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it is no use to wait for what is being sent: the last batch failed, or nobody listens."""
+        return self._is_failing or self._complaint.is_unreachable
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if self._is_shut:
             self.dropped += len(spans)
             return SpanExportResult.FAILURE
+        self._complaint.clear()
         result = self._exporter.export([_without_secrets(span) for span in spans])
         if result is SpanExportResult.SUCCESS:
             if self._is_failing:
@@ -50,42 +66,76 @@ class CarefulExporter(SpanExporter):
             self._is_failing = False
             return result
         self.dropped += len(spans)
-        if not self._is_failing:
-            self._is_failing = True
-            log.warning(
-                "traces don't reach %s and are dropped until they do: %s", self._where, self._reason.text
-            )
+        self._say_once()
         return result
 
+    def _say_once(self) -> None:
+        with self._lock:  # from the sending thread, and from the one that gives up
+            if self._is_failing:
+                return
+            self._is_failing = True
+        reason = self._complaint.text or "no answer"
+        log.warning("traces don't reach %s and are dropped until they do: %s", self._where, reason)
+
+    def give_up(self) -> None:
+        """Drop what is still being sent, and say so."""
+        self._say_once()
+        self.shutdown()
+
     def shutdown(self) -> None:
-        """Give up what is being sent. May be called more than once, and from another thread."""
+        """Stop. May be called more than once, and from another thread."""
         if not self._is_shut:
             self._is_shut = True
             self._exporter.shutdown()
-            _THEIR_LOG.removeHandler(self._reason)
+            _THEIR_LOG.removeHandler(self._complaint)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
 
 
-class _LastReason(logging.Handler):
-    """Keeps the last thing that an exporter complained of, so that our one line can name it."""
+class _Complaint(logging.Handler):
+    """Keeps what the exporter complains of while it sends a batch, so that our one line can name it.
+
+    Attributes:
+        is_unreachable: no connection was to be had; the exporter tries on until its time is over.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.text = "no reason given"
+        self.text = ""
+        self.is_unreachable = False
+
+    def clear(self) -> None:
+        self.text = ""
+        self.is_unreachable = False
 
     def emit(self, record: logging.LogRecord) -> None:
         # Other parts of the SDK quote header values when they dislike them: those are not kept.
-        if record.name.startswith("opentelemetry.exporter."):
-            self.text = redact(" ".join(record.getMessage().split()))[:REASON_CHARS_MAX]
+        if not record.name.startswith("opentelemetry.exporter."):
+            return
+        errors = [value for value in record.args or () if isinstance(value, BaseException)]
+        if errors:
+            self.is_unreachable = True
+            self.text = error_text(_root(errors[0]))
+        elif not self.is_unreachable:
+            self.text = redact(" ".join(record.getMessage().split()))[:REASON_CHARS_MAX].rstrip()
+
+
+def _root(error: BaseException) -> BaseException:
+    """What began it: `ConnectionRefusedError` says more than the three wrapped around it."""
+    for _ in range(CAUSES_MAX):
+        if (cause := error.__cause__ or error.__context__) is None:
+            break
+        error = cause
+    return error
 
 
 def _without_secrets(span: ReadableSpan) -> ReadableSpan:
     """`span` itself when it holds nothing to hide, which is nearly always; else a copy."""
     attributes = _redacted(span.attributes)
     events = tuple(
-        event if (clean := _redacted(event.attributes)) is event.attributes
+        event
+        if (clean := _redacted(event.attributes)) is event.attributes
         else Event(event.name, clean, event.timestamp)
         for event in span.events
     )
@@ -115,7 +165,7 @@ def _redacted(attributes: Attributes) -> Attributes:
     """`attributes` without credentials; the same object when there are none."""
     changed: dict[str, AttributeValue] = {}
     for name, value in (attributes or {}).items():
-        if isinstance(value, str) and (clean := redact(value)) != value:
+        if isinstance(value, str) and (clean := _redact(value)) != value:
             changed[name] = clean
     if not changed:
         return attributes

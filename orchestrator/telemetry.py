@@ -6,10 +6,10 @@ are off: it takes 0.1 s.
 """
 
 import importlib
-import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -30,6 +30,9 @@ BATCH_SPANS_MAX: Final = 512
 BATCH_DELAY_S: Final = 1.0
 EXPORT_TIMEOUT_S: Final = 3.0
 """For one batch, attempts included: a collector that hangs must not hold the rest."""
+HOPELESS_WAIT_S: Final = 0.3
+"""A last chance at the end of the program for a collector that isn't there."""
+FLUSH_POLL_S: Final = 0.02
 ATTRIBUTE_CHARS_MAX: Final = 2048
 ATTRIBUTES_MAX: Final = 64
 EVENTS_MAX: Final = 64
@@ -49,16 +52,24 @@ class Telemetry:
         self.tracer: Tracer = provider.get_tracer(SCOPE, version)
 
     def shutdown(self, timeout_s: float) -> bool:
-        """Send what waits, for no longer than `timeout_s`; returns whether all of it was sent.
+        """Send what waits; returns whether every span reached the collector.
 
-        Blocks: call it in a thread from async code. Spans that end afterwards are dropped.
+        Blocks for no longer than `timeout_s`, and hardly at all when the collector isn't there: call it in a
+        thread from async code. Spans that end afterwards are dropped.
         """
         # The SDK's own shutdown has no limit that can be set, and waits for an export that hangs.
         flush = threading.Thread(target=self._provider.shutdown, name="flush traces", daemon=True)
         flush.start()
-        flush.join(timeout_s)
-        self._exporter.shutdown()
-        return not flush.is_alive() and self._exporter.dropped == 0
+        until = time.monotonic() + timeout_s
+        hopeless_until = min(until, time.monotonic() + HOPELESS_WAIT_S)
+        while flush.is_alive() and time.monotonic() < (
+            hopeless_until if self._exporter.is_hopeless else until
+        ):
+            flush.join(FLUSH_POLL_S)
+        if flush.is_alive():
+            self._exporter.give_up()
+            return False
+        return self._exporter.dropped == 0
 
 
 def start_telemetry(
@@ -123,9 +134,7 @@ def _exporter(settings: "TelemetrySettings") -> "SpanExporter":
 
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(
-        endpoint=traces_url(settings.endpoint), headers=headers, timeout=EXPORT_TIMEOUT_S
-    )
+    return OTLPSpanExporter(endpoint=traces_url(settings.endpoint), headers=headers, timeout=EXPORT_TIMEOUT_S)
 
 
 def _grpc_exporter(endpoint: str, headers: Mapping[str, str]) -> "SpanExporter":
@@ -158,6 +167,3 @@ def header_pairs(text: str) -> dict[str, str]:
         if found:
             out[name.strip().lower()] = unquote(value.strip())
     return out
-
-
-logging.getLogger("labverse.telemetry")  # the name under which `span_export` says what it drops

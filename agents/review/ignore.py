@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, RegexPattern
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
 RULES_BYTES_MAX: Final = 1_000_000
@@ -15,37 +15,65 @@ RULES_BYTES_MAX: Final = 1_000_000
 ENCLOSING_FOLDERS_MAX: Final = 64
 """How far up the repository that holds the reviewed folder is looked for."""
 
+_BELOW = re.compile(r"(?<=[^/])/\*\*/$")
+
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
     """Rules that hold for one folder, outermost first. A deeper `.gitignore` wins over those above it.
 
-    Each layer is (text put before a path, characters cut from its front, rules): the rules of a file speak of
-    paths relative to that file, our paths are relative to the reviewed folder.
+    Attributes:
+        base: path of the reviewed folder within its repository: empty or ending in a slash.
+        layers: rules, each with the length of the path, in the repository, of the folder they stand in.
     """
 
-    layers: tuple[tuple[str, int, GitIgnoreSpec], ...] = ()
+    base: str = ""
+    layers: tuple[tuple[int, GitIgnoreSpec], ...] = ()
 
     def within(self, prefix: str, text: str) -> Self:
         """The rules for the folder `prefix` (empty or ending in a slash), whose `.gitignore` holds `text`."""
         spec = rules(text)
-        return type(self)((*self.layers, ("", len(prefix), spec))) if len(spec) else self
+        layer = (len(self.base) + len(prefix), spec)
+        return type(self)(self.base, (*self.layers, layer)) if len(spec) else self
 
     def ignores(self, path: str, *, is_folder: bool) -> bool:
         """Whether git would leave out `path`, given that it does not leave out the folder that holds it."""
-        for before, cut, spec in reversed(self.layers):
-            verdict = spec.check_file(before + path[cut:] + ("/" if is_folder else "")).include
-            if verdict is not None:
-                return verdict
+        full = f"{self.base}{path}/" if is_folder else f"{self.base}{path}"
+        for cut, spec in reversed(self.layers):
+            for pattern in reversed(spec.patterns):
+                if (
+                    isinstance(pattern, RegexPattern)
+                    and pattern.regex
+                    and matches_itself(pattern.regex, full[cut:])
+                ):
+                    return bool(pattern.include)
         return False
+
+
+def matches_itself(regex: re.Pattern[str], path: str) -> bool:
+    """Whether a pattern is about `path` (folders end in a slash) and not just about a folder that holds it.
+
+    For git, a pattern that matches a folder says nothing of what is below: a folder left out is not entered,
+    one that is let in again leaves its files to their own patterns. Regexes of pathspec match both, and mark
+    the slash after the folder by the group `ps_d`; those without it match whatever is below on purpose.
+    """
+    if "ps_d" not in regex.groupindex:
+        found = regex.search(path)
+        # `a/**`, whose regex is `^a/`: all that is in the folder, but not the folder.
+        return found is not None and not (regex.pattern.endswith("/") and found.end() == len(path))
+    if not regex.pattern.startswith("^"):  # `**/`: every folder
+        return path.endswith("/")
+    return regex.fullmatch(path) is not None
 
 
 def rules(text: str) -> GitIgnoreSpec:
     """The rules of a `.gitignore`. Lines that are no pattern are skipped, as git does."""
+    # pathspec takes `a/**/` for `a/`; for git it is every folder below.
+    lines = [_BELOW.sub("/**/*/", line) for line in text.splitlines()]
     try:
-        return GitIgnoreSpec.from_lines(text.splitlines())
+        return GitIgnoreSpec.from_lines(lines)
     except (GitIgnorePatternError, re.error):
-        return GitIgnoreSpec.from_lines(line for line in text.splitlines() if is_pattern(line))
+        return GitIgnoreSpec.from_lines(line for line in lines if is_pattern(line))
 
 
 def is_pattern(line: str) -> bool:
@@ -62,23 +90,18 @@ def rules_around(root: Path) -> IgnoreRules:
     `.git/info/exclude`; none if there is no repository, or if it ignores `root` itself, which somebody then
     asked for by name.
     """
-    folders = [root, *root.parents][:ENCLOSING_FOLDERS_MAX]
-    top = next((folder for folder in folders if (folder / ".git").exists()), None)
+    above = [root, *root.parents][:ENCLOSING_FOLDERS_MAX]
+    top = next((folder for folder in above if (folder / ".git").exists()), None)
     if top is None:
         return IgnoreRules()
-    layers: list[tuple[str, int, GitIgnoreSpec]] = []
-    above = [folder for folder in reversed(folders) if folder != root and folder.is_relative_to(top)]
-    for folder, file in [
-        (top, top / ".git" / "info" / "exclude"),
-        *((each, each / ".gitignore") for each in above),
-    ]:
-        spec = rules(read_rules(file))
-        inner = root.relative_to(folder).as_posix()
-        if len(spec):
-            layers.append(("" if inner == "." else f"{inner}/", 0, spec))
-    outer = IgnoreRules(tuple(layers))
-    is_named = any(before and spec.match_file(before) for before, _, spec in layers)
-    return IgnoreRules() if is_named else outer
+    found = IgnoreRules().within("", read_rules(top / ".git" / "info" / "exclude"))
+    prefix = ""
+    for part in root.relative_to(top).parts:
+        found = found.within(prefix, read_rules(top / prefix / ".gitignore"))
+        if found.ignores(prefix + part, is_folder=True):
+            return IgnoreRules()
+        prefix += f"{part}/"
+    return IgnoreRules(prefix, found.layers)
 
 
 def read_rules(file: str | Path, *, dir_fd: int | None = None) -> str:

@@ -91,7 +91,7 @@ class ReviewPlanner:
         if not any(folder.is_relative_to(allowed.resolve()) for allowed in self.roots):
             allowed = ", ".join(map(str, self.roots)) or "none"
             raise PermanentError(
-                f"root {root} may not be reviewed by path (allowed by review.roots: {allowed}); "
+                f"review.roots ({allowed}) doesn't allow {root} to be reviewed by path; "
                 "send the files along, or allow the folder where `labverse up` runs"
             )
         return folder

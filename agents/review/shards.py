@@ -3,7 +3,6 @@
 Neighbouring files stay together, because what a file calls is mostly next to it.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -41,12 +40,13 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """The files of one bundle that a role looks at, with their weights in shards: 1 is a full one."""
+    """The files of one bundle that a role looks at, with their weights, of which `full` make a full shard."""
 
     role: str
     bundle: Bundle
     paths: tuple[str, ...]
-    weights: tuple[float, ...]
+    weights: tuple[int, ...]
+    full: int
 
 
 def plan_shards(
@@ -75,7 +75,7 @@ def plan_shards(
             f"{len(loads):,} pairs of bundle and role are over the limit of {shards_max:,} assignments: "
             "review with fewer roles, or a part of the files"
         )
-    pieces = [max(1, math.ceil(sum(load.weights))) for load in loads]
+    pieces = [-(-sum(load.weights) // load.full) for load in loads]
     # A shard for each load is certain; what is left over is shared in proportion to their further pieces.
     room, wanted = shards_max - len(loads), sum(pieces) - len(loads)
     if wanted > room:
@@ -93,16 +93,16 @@ def _load(bundle: Bundle, role: RoleLike, shard_files: int, shard_bytes: int) ->
         role=role.name,
         bundle=bundle,
         paths=tuple(path for path, _ in chosen),
-        weights=tuple(max(1 / shard_files, size / shard_bytes) for _, size in chosen),
+        weights=tuple(max(shard_bytes, size * shard_files) for _, size in chosen),
+        full=shard_bytes * shard_files,
     )
 
 
 def _split(load: _Load, pieces: int) -> list[Shard]:
     """Cut where the running weight passes each of `pieces` equal parts; a part that stays empty is dropped."""
     groups: list[list[str]] = [[] for _ in range(pieces)]
-    total, before = sum(load.weights), 0.0
+    total, before = sum(load.weights), 0
     for path, weight in zip(load.paths, load.weights, strict=True):
-        middle = before + weight / 2
-        groups[min(pieces - 1, int(middle * pieces / total))].append(path)
+        groups[(2 * before + weight) * pieces // (2 * total)].append(path)
         before += weight
     return [Shard(load.role, load.bundle, tuple(group)) for group in groups if group]

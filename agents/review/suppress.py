@@ -35,12 +35,11 @@ LINE_CHARS_MAX: Final = 20_000
 _LEADER = r"(?:\#|//|/\*|<!--|--|;)\s*"
 _OWN = re.compile(_LEADER + r"labverse:\s*ignore(?P<file>-file)?(?![\w-])\s*(?:\[(?P<names>[^\]]*)\])?", re.I)
 _NOSEC = re.compile(r"\#\s*nosec\b:?(?P<rest>[^#]*)", re.I)
-_NOQA = re.compile(r"\#\s*noqa\b(?P<codes>:\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.I)
-_RUFF_FILE = re.compile(
-    r"^\s*\#\s*ruff\s*:\s*noqa\b(?P<codes>:\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?", re.I
-)
+_CODES = r"noqa\b(?P<codes>\s*:(?:[\s,]*[A-Z]+[0-9]+\b)*)?"
+_NOQA = re.compile(r"\#\s*" + _CODES, re.I)
+_RUFF_FILE = re.compile(r"^\s*\#\s*ruff\s*:\s*" + _CODES, re.I)
 _ALLOWED = re.compile(_LEADER + r"pragma:\s*(?:allowlist|whitelist)(?P<next>\s+nextline)?\s+secret", re.I)
-_CODE = re.compile(r"\b[A-Z]{1,4}[0-9]{3,4}\b", re.I)
+_CODE = re.compile(r"\b[A-Z]+[0-9]+\b", re.I)
 _COMMENT_ALONE = re.compile(r"\s*" + _LEADER)
 _ANY = re.compile(r"labverse:|nosec|noqa|pragma:", re.I)
 
@@ -125,7 +124,7 @@ def _read(text: str) -> _Comments:
             elif number <= HEAD_LINES:
                 whole_file.append(directive)
         if ruff := _RUFF_FILE.search(line):
-            whole_file.append(_noqa(line, ruff))
+            whole_file += _noqa(line, ruff)
         by_line[number] += _of_others(line)
         if (allowed := _ALLOWED.search(line)) and allowed["next"]:
             by_line[number + 1].append(_Directive(_shown(line, allowed), family=SECRETS))
@@ -140,20 +139,21 @@ def _of_others(line: str) -> list[_Directive]:
         names = codes | {f"s{code[1:]}" for code in codes if code.startswith("b")}
         directives.append(_Directive(_shown(line, nosec), names=names))
     if noqa := _NOQA.search(line):
-        directives.append(_noqa(line, noqa))
+        directives += _noqa(line, noqa)
     if (allowed := _ALLOWED.search(line)) and not allowed["next"]:
         directives.append(_Directive(_shown(line, allowed), family=SECRETS))
     return directives
 
 
-def _noqa(line: str, match: re.Match[str]) -> _Directive:
-    codes = frozenset(code.casefold() for code in _CODE.findall(match["codes"] or ""))
-    if not codes:
-        return _Directive(_shown(line, match), analysers=frozenset({"ruff"}))
+def _noqa(line: str, match: re.Match[str]) -> list[_Directive]:
+    """None for a colon that no code follows: as for Ruff, such a comment ignores nothing."""
+    if match["codes"] is None:
+        return [_Directive(_shown(line, match), analysers=frozenset({"ruff"}))]
+    codes = {code.casefold() for code in _CODE.findall(match["codes"])}
     names = {f"ruff:{code}" for code in codes} | {
         f"bandit:b{code[1:]}" for code in codes if code.startswith("s")
     }
-    return _Directive(_shown(line, match), names=frozenset(names))
+    return [_Directive(_shown(line, match), names=frozenset(names))] if names else []
 
 
 def _names_of(hit: Hit) -> set[str]:

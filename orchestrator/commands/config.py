@@ -5,14 +5,18 @@ import argparse
 HELP = "show settings and where each came from"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("show", help="every setting with its source; secrets are never shown")
+    show = actions.add_parser(
+        "show", parents=[common], help="every setting with its source; secrets are never shown"
+    )
     show.add_argument("--json", action="store_true", help="answer in JSON")
     actions.add_parser(
         "url", help="NATS_URL of the running embedded bus, with its password: keep it to yourself"
     )
-    actions.add_parser("default", help="the default settings file, with comments, to start yours from")
+    actions.add_parser(
+        "default", parents=[common], help="the default settings file, with comments, to start yours from"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,11 +9,13 @@ if TYPE_CHECKING:
 HELP = "list, show and replay events that were given up"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="all dead letters, oldest first")
-    show = actions.add_parser("show", help="one of them with payload, headers and history")
-    replay = actions.add_parser("replay", help="give events to the agents that failed on them, once more")
+    listing = actions.add_parser("list", parents=[common], help="all dead letters, oldest first")
+    show = actions.add_parser("show", parents=[common], help="one of them with payload, headers and history")
+    replay = actions.add_parser(
+        "replay", parents=[common], help="give events to the agents that failed on them, once more"
+    )
     show.add_argument("id", type=int)
     replay.add_argument("id", type=int, nargs="*")
     replay.add_argument("--all", action="store_true", help="replay every dead letter")

@@ -76,7 +76,7 @@ async def run(args: argparse.Namespace) -> int:
     warmth = Warmth(min(wanted, cores()))
     try:
         async with stop_signals() as stop:
-            request, intake = await unless(stop, _prepare(args, loaded))
+            request, intake = await unless(stop, asyncio.to_thread(_prepare, args, loaded))
             async with bus_for(loaded, role="review", source="labverse/review") as bus:
                 report = await _review(args, loaded, bus, request, intake, warmth, stop)
     finally:
@@ -84,7 +84,7 @@ async def run(args: argparse.Namespace) -> int:
     return await asyncio.to_thread(_deliver, args, loaded, report)
 
 
-async def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequested", "Intake"]:
+def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequested", "Intake"]:
     """What is to be reviewed, before anything is started for it."""
     from agents.review.baseline import BaselineError, read_baseline
     from agents.review.diff import DiffError, changed_lines
@@ -98,13 +98,13 @@ async def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewR
     roles = tuple(role.strip() for role in (args.roles or "").split(",") if role.strip())
     try:
         pick_roles(roles)
-        intake = await asyncio.to_thread(
-            collect, path, include=args.include, exclude=args.exclude, limits=intake_limits(loaded.settings)
+        intake = collect(
+            path, include=args.include, exclude=args.exclude, limits=intake_limits(loaded.settings)
         )
         changed = None
         if args.diff is not None:
             folder = path if path.is_dir() else path.parent
-            changed = await asyncio.to_thread(changed_lines, folder, args.diff)
+            changed = changed_lines(folder, args.diff)
             intake = _only_files(intake, {entry.path for entry in changed})
         baseline = tuple(read_baseline(Path(args.baseline))) if args.baseline else ()
     except (IntakeError, DiffError, BaselineError, ValueError) as error:

@@ -18,7 +18,7 @@ def test_a_secret_is_never_shown() -> None:
         repr(secret),
         f"{secret}",
         f"{secret!r:>40}",
-        "%s" % secret,
+        f"{secret}",
         str([secret]),
         str({1: secret}),
     ]

@@ -63,7 +63,6 @@ def test_a_file_over_the_limit_is_not_parsed(path: Path) -> None:
         pytest.param(b"? " * 400_000, id="complex keys"),
         pytest.param(b"a: " + b"9" * 900_000, id="a number that takes long to read"),
         pytest.param(b"a: 2020-99-99", id="a date that is none"),
-        pytest.param(b"a: " + b"9" * 4_090, id="a number over Python's own limit"),
         pytest.param(
             b"a0: &a0 {k: 1}\n"
             + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 30)),
@@ -100,8 +99,8 @@ def test_a_key_or_section_that_stands_twice_is_refused(path: Path) -> None:
 
 
 def test_keys_know_their_lines(path: Path) -> None:
-    path.write_text("# head\nbus:\n\n    port: 1  # here\n    url: nats://h:1\nagents:\n  grace_s: 2\n")
-    assert read_yaml(path).lines == {
+    path.write_text("# head\nbus:\n\n    port: 1  # here\n    url: nats://h:1\nagents: {\n  grace_s: 2}\n")
+    assert {name: entry.line for name, entry in read_yaml(path).items()} == {
         "bus": 2, "bus.port": 4, "bus.url": 5, "agents": 6, "agents.grace_s": 7,
     }  # fmt: skip
 
@@ -110,7 +109,9 @@ def test_keys_know_their_lines(path: Path) -> None:
 @given(text=st.text(alphabet="ab:*&[]{}<>-?|!%@`\"'# \n\t~1.", max_size=80))
 def test_any_text_is_read_or_refused(path: Path, text: str) -> None:
     path.write_text(text)
+    told = ""
     try:
-        assert isinstance(read_yaml(path).values, dict)
+        read_yaml(path)
     except ConfigError as error:
-        assert "\n" not in str(error)
+        told = str(error)
+    assert "\n" not in told

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, Final
 
 from agents.review.analysers.analysis import Analysis
 from agents.review.analysers.catalogue import weakness_of
-from agents.review.analysers.python_source import why_unparsable
+from agents.review.analysers.python_source import Trouble, explain, why_unparsable
+from agents.review.analysers.ruff import parsed_by_newest
 from agents.review.languages import language_of
 from schemas.review import Hit, NotReviewed, Severity, Stage
 
@@ -24,6 +26,9 @@ LEFT_OUT: Final = frozenset(
         "B603", "B606", "B607",  # a process without a shell is what we ask people to use
     }
 )  # fmt: skip
+_PROFILE: Final = {"include": [], "exclude": sorted(LEFT_OUT)}
+SECONDS_MAX: Final = 60.0
+"""For all files of one shard together."""
 _SEVERITIES: Final = {"HIGH": Severity.MEDIUM, "MEDIUM": Severity.LOW, "LOW": Severity.INFO}
 """For rules without words of ours: at most medium, since nobody of us vouches for them."""
 _CONFIDENCES: Final = {"HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.45}
@@ -34,18 +39,14 @@ def load() -> Any:
     """Import bandit, which takes a third of a second; returns its manager module."""
     from bandit.core import manager
 
-    logging.getLogger("bandit").disabled = True
-    for name in (
-        "bandit.core.node_visitor",
-        "bandit.core.manager",
-        "bandit.core.tester",
-        "bandit.core.test_set",
-    ):
-        logging.getLogger(name).disabled = True
+    # It reports what it skips, and draws a progress bar if INFO is on: both are told in our own way.
+    logging.getLogger("bandit").setLevel(logging.CRITICAL + 1)
     return manager
 
 
 class Bandit:
+    """Never raises for a bad source: what can't be looked at is named."""
+
     name = "bandit"
 
     def version(self) -> str:
@@ -54,38 +55,63 @@ class Bandit:
     def run(self, role: str, folder: Path, paths: Sequence[str]) -> Analysis:
         """Hits for the Python files among `paths`; files that it can't parse are named."""
         started = time.monotonic()
-        not_reviewed: list[NotReviewed] = []
-        files: dict[str, str] = {}
-        for path in paths:
-            if language_of(path) != "python":
+        sources = [path for path in paths if language_of(path) == "python"]
+        troubles = {
+            path: trouble for path in sources if (trouble := why_unparsable(folder / path)) is not None
+        }
+        left_out = _explain(folder, troubles)
+        hits: list[Hit] = []
+        give_up_s = started + SECONDS_MAX
+        for path in sources:
+            if path in troubles:
                 continue
-            if reason := why_unparsable(folder / path):
-                not_reviewed.append(NotReviewed(path=path, reason=reason, stage=self.name))
-            else:
-                files[str(folder / path)] = path
-        if not files:
-            return Analysis(not_reviewed=tuple(not_reviewed))
-        manager = load()
-        from bandit.core.config import BanditConfig
-
-        run = manager.BanditManager(
-            BanditConfig(),
-            "file",
-            profile={"include": [], "exclude": sorted(LEFT_OUT)},
-            ignore_nosec=True,
-            quiet=True,
-        )
-        run.files_list = list(files)
-        run.run_tests()
-        for name, reason in run.skipped:
-            not_reviewed.append(NotReviewed(path=files.get(name, name), reason=str(reason), stage=self.name))
+            if time.monotonic() > give_up_s:
+                left_out[path] = f"not looked at: the time of {SECONDS_MAX:g} s was used up"
+                continue
+            found, reason = _scan(folder / path, path)
+            hits += found
+            if reason:
+                left_out[path] = reason
         stage = Stage(
-            analyser=self.name, version=self.version(), files=len(files), seconds=time.monotonic() - started
+            analyser=self.name,
+            version=self.version(),
+            files=len(sources) - len(left_out),
+            seconds=time.monotonic() - started,
         )
-        hits = tuple(
-            _hit(issue, files[issue.fname]) for issue in run.get_issue_list() if issue.fname in files
+        return Analysis(
+            hits=tuple(hits),
+            stages=(stage,) if sources else (),
+            not_reviewed=tuple(
+                NotReviewed(path=path, reason=reason, stage=self.name) for path, reason in left_out.items()
+            ),
         )
-        return Analysis(hits=hits, stages=(stage,), not_reviewed=tuple(not_reviewed))
+
+
+def _explain(folder: Path, troubles: Mapping[str, Trouble]) -> dict[str, str]:
+    """Reasons by path. Ruff's parser knows the newest Python, so it tells new syntax from wrong syntax."""
+    suspects = [path for path, trouble in troubles.items() if trouble.is_syntax]
+    newer = parsed_by_newest(folder, suspects) if suspects else frozenset()
+    return {path: explain(trouble, is_newer=path in newer) for path, trouble in troubles.items()}
+
+
+def _scan(file: Path, path: str) -> tuple[list[Hit], str]:
+    """Hits in one file, and why it was skipped."""
+    run = load().BanditManager(_config(), "file", profile=_PROFILE, ignore_nosec=True, quiet=True)
+    run.files_list = [str(file)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the code under review, such as invalid escapes
+        run.run_tests()
+    if run.skipped:
+        # It parsed before, so the walk over its tree failed: on depth, or on a file that changed meanwhile.
+        return [], f"bandit gave up: {run.skipped[0][1]}"
+    return [_hit(issue, path) for issue in run.get_issue_list()], ""
+
+
+@lru_cache(maxsize=1)
+def _config() -> Any:
+    from bandit.core.config import BanditConfig
+
+    return BanditConfig()
 
 
 def _hit(issue: Any, path: str) -> Hit:
@@ -100,6 +126,7 @@ def _hit(issue: Any, path: str) -> Hit:
             path=path,
             line=issue.lineno,
             end_line=end_line,
+            column=int(issue.col_offset) + 1 if issue.col_offset >= 0 else 0,
             title=text.split(". ")[0].rstrip(".")[:100],
             severity=_SEVERITIES.get(issue.severity, Severity.INFO),
             confidence=confidence,
@@ -114,6 +141,7 @@ def _hit(issue: Any, path: str) -> Hit:
         path=path,
         line=issue.lineno,
         end_line=end_line,
+        column=int(issue.col_offset) + 1 if issue.col_offset >= 0 else 0,
         title=weakness.title,
         severity=weakness.harmless if harmless and issue.test_id in CONSTANT_IS_LOW else weakness.severity,
         confidence=confidence,

@@ -2,69 +2,113 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from agents.review.analysers.secrets import values_in
+from agents.review.cwe import SECRETS, family_of
 from schemas.review import LINE_CHARS_MAX, Hit
 
 CODE_LINES_MAX: Final = 10
-SECRET_CWES: Final = frozenset({259, 321, 522, 798})
 KEPT_CHARS: Final = 4
 """Of a secret, so that its owner knows which it is."""
 SHORTEST_SECRET: Final = 6
 
-_LITERAL = re.compile(r"""(["'`])((?:\\.|(?!\1).)*)\1""")
-_BARE = re.compile(r"(?<=[=:])\s*[^\s\"'`,;{}()\[\]]+")
-_KEY_LIKE = re.compile(r"[A-Za-z0-9+/=_.-]{16,}")
+_LITERAL = re.compile(
+    r"""(?P<quote>["'`])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)(?P<key>\s*[:\]]|\s*=>)?"""
+)
+_BARE = re.compile(r"""(?<=[=:])(?P<space>\s*)(?P<value>[^\s"'`,;{}()\[\]]+)""")
+_KEY_LIKE = re.compile(r"(?=[\w+/=.-]*\d)[\w+/=.-]{16,}")
 
 
 def finish_hits(hits: Sequence[Hit], folder: Path) -> tuple[Hit, ...]:
-    """Hits with `code` quoted from the files, each once, and no secret in any text of theirs.
+    """Hits with `code` quoted from the files, one per analyser, rule and line, and no secret in any of their texts.
 
     Hits for lines that the file doesn't have are dropped: nobody could look at them.
     """
     by_path: dict[str, list[Hit]] = defaultdict(list)
     for hit in hits:
         by_path[hit.path].append(hit)
-    finished: dict[Hit, None] = {}
+    finished: dict[tuple[str, str, str, int], Hit] = {}
     for path, group in by_path.items():
         lines = _read_lines(folder / path)
-        secret_lines = {
+        named = {
             number
             for hit in group
-            if hit.cwe in SECRET_CWES
+            if family_of(hit.cwe) == SECRETS
             for number in range(hit.line, max(hit.line, hit.end_line) + 1)
         }
         for hit in group:
-            if 1 <= hit.line <= len(lines):
-                finished[_finish(hit, lines, secret_lines)] = None
-    return tuple(finished)
+            key = (hit.analyser, hit.rule, path, hit.line)
+            if 1 <= hit.line <= len(lines) and key not in finished:
+                finished[key] = _finish(hit, lines, named)
+    return tuple(finished.values())
 
 
-def _finish(hit: Hit, lines: list[str], secret_lines: set[int]) -> Hit:
+def _finish(hit: Hit, lines: list[str], named: set[int]) -> Hit:
     end = min(max(hit.line, hit.end_line), len(lines))
-    quoted = range(hit.line, min(end, hit.line + CODE_LINES_MAX - 1) + 1)
-    secrets = sorted(
-        {secret for number in quoted if number in secret_lines for secret in secrets_in(lines[number - 1])},
-        key=len,
-        reverse=True,
+    code: list[str] = []
+    secrets: dict[str, str] = {}
+    for number in range(hit.line, min(end, hit.line + CODE_LINES_MAX - 1) + 1):
+        line = lines[number - 1]
+        found = {value: shortened(value) for value in values_in(line)}
+        if number in named:
+            line = _without_literals(line, found)
+        code.append(_replaced(line, found)[:LINE_CHARS_MAX])
+        secrets |= found
+    return msgspec.structs.replace(
+        hit,
+        end_line=end,
+        code="\n".join(code),
+        title=_replaced(hit.title, secrets),
+        description=_replaced(hit.description, secrets),
+        fix=_replaced(hit.fix, secrets),
     )
-    code = "\n".join(lines[number - 1][:LINE_CHARS_MAX] for number in quoted)
-    texts = {"code": code, "title": hit.title, "description": hit.description, "fix": hit.fix}
-    for secret in secrets:
-        texts = {name: text.replace(secret, f"{secret[:KEPT_CHARS]}…") for name, text in texts.items()}
-    return msgspec.structs.replace(hit, end_line=end, **texts)
 
 
-def secrets_in(line: str) -> list[str]:
-    """What may be a secret value on a line of which an analyser says that it holds one."""
-    found = [match[2] for match in _LITERAL.finditer(line)]
-    found += [match[0].strip() for match in _BARE.finditer(line)]
-    found += _KEY_LIKE.findall(line)
-    return [text for text in found if len(text) >= SHORTEST_SECRET]
+def shortened(secret: str) -> str:
+    """The first characters of a secret and an ellipsis."""
+    return f"{secret[:KEPT_CHARS]}…"
+
+
+def _replaced(text: str, secrets: Mapping[str, str]) -> str:
+    """`text` without the secrets, longest first, since one may be a part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, secrets[secret])
+    return text
+
+
+def _without_literals(line: str, found: dict[str, str]) -> str:
+    """A line of which an analyser says that it holds a secret, without anything that could be it.
+
+    Keys of dictionaries and names stay readable. Literals that were cut are added to `found` if they are long
+    enough to be looked for in other texts.
+    """
+    cut = False
+
+    def shorten(match: re.Match[str]) -> str:
+        nonlocal cut
+        value = match["value"]
+        if len(value) < SHORTEST_SECRET or match["key"]:
+            return match[0]
+        cut = True
+        if _KEY_LIKE.search(value):
+            found[value] = shortened(value)
+        return f"{match['quote']}{shortened(value)}{match['quote']}"
+
+    line = _LITERAL.sub(shorten, line)
+    if not cut:
+        line = _BARE.sub(
+            lambda match: (
+                match["space"]
+                + (match["value"] if len(match["value"]) < SHORTEST_SECRET else shortened(match["value"]))
+            ),
+            line,
+        )
+    return _KEY_LIKE.sub(lambda match: shortened(match[0]), line)
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -21,6 +21,10 @@ TIMEOUT_S: Final = 60.0
 ARGUMENT_BYTES_MAX: Final = 60_000
 CONFIDENCE: Final = 0.6
 TARGET: Final = "py314"
+REASON_CHARS_MAX: Final = 300
+UNREADABLE: Final = "E902"
+"""The rule for files that can't be read or decoded; without it Ruff leaves them out in silence."""
+NOT_LOOKED_AT: Final = frozenset({None, "invalid-syntax", UNREADABLE})
 
 SELECTED: Final[dict[str, tuple[str, ...]]] = {
     "security": ("S",),
@@ -46,10 +50,8 @@ _DEFAULTS: Final = {
     "performance": Severity.INFO,
     "testing": Severity.LOW,
 }
-_MEDIUM: Final = frozenset(
-    {"F821", "F822", "F823", "B006", "B012", "B023", "B035", "F632", "F601", "F602", "F507"}
-)
-_MEDIUM_FAMILIES: Final = ("PLE", "ASYNC2", "F50", "F7")
+_MEDIUM: Final = frozenset({"F821", "F823", "B006", "B012", "B023", "B035", "F632", "F601", "F602", "F507"})
+_MEDIUM_FAMILIES: Final = ("PLE01", "PLE07", "PLE11", "PLE12", "PLE13", "ASYNC2", "F50", "F7")
 
 
 class _Position(msgspec.Struct):
@@ -70,7 +72,13 @@ class _Row(msgspec.Struct):
     fix: _Fix | None = None
 
 
+class RuffError(Exception):
+    """Raised when Ruff can't be started, takes too long or stops in the middle of its work."""
+
+
 class Ruff:
+    """Never raises for a bad source: what can't be looked at is named."""
+
     name = "ruff"
 
     def version(self) -> str:
@@ -82,34 +90,31 @@ class Ruff:
         files = [path for path in paths if language_of(path) == "python"]
         if not files or role not in SELECTED:
             return Analysis()
+        rules = ["--select", ",".join((*SELECTED[role], UNREADABLE))]
+        if role in LEFT_OUT:
+            rules += ["--ignore", ",".join(LEFT_OUT[role])]
+        rows, failed = _lint(rules, folder, files)
         hits: list[Hit] = []
-        not_reviewed: list[NotReviewed] = []
-        error = ""
-        by_name = {str((folder / path).resolve()): path for path in files}
-        for chunk in _chunks(files):
-            try:
-                rows = _lint(role, folder, chunk)
-            except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError, RuntimeError) as failed:
-                error = f"{type(failed).__name__}: {failed}"[:300]
-                not_reviewed += (NotReviewed(path=path, reason=error, stage=self.name) for path in chunk)
-                continue
-            for row in rows:
-                path = by_name.get(row.filename) or by_name.get(
-                    str(Path(row.filename).resolve()), row.filename
-                )
-                if row.code in (None, "invalid-syntax", "E902"):
-                    reason = f"{row.message} (line {row.location.row})"
-                    not_reviewed.append(NotReviewed(path=path, reason=reason, stage=self.name))
-                else:
-                    hits.append(_hit(row, role, path))
+        not_reviewed = [NotReviewed(path=path, reason=why, stage=self.name) for path, why in failed.items()]
+        for path, row in rows:
+            if row.code in NOT_LOOKED_AT:
+                not_reviewed.append(NotReviewed(path=path, reason=_why(row), stage=self.name))
+            else:
+                hits.append(_hit(row, role, path))
         stage = Stage(
             analyser=self.name,
             version=self.version(),
-            files=len(files),
+            files=len(files) - len(failed),
             seconds=time.monotonic() - started,
-            error=error,
+            error=next(iter(failed.values())) if len(failed) == len(files) else "",
         )
         return Analysis(hits=tuple(hits), stages=(stage,), not_reviewed=_first_of_each(not_reviewed))
+
+
+def parsed_by_newest(folder: Path, paths: Sequence[str]) -> frozenset[str]:
+    """Those of `paths` that are right in the newest syntax which Ruff knows."""
+    rows, failed = _lint(["--select", UNREADABLE], folder, paths)
+    return frozenset(paths) - {path for path, _ in rows} - failed.keys()
 
 
 @lru_cache(maxsize=1)
@@ -117,36 +122,79 @@ def binary() -> str:
     """Path of ruff in this environment.
 
     Raises:
-        RuntimeError: it is not installed.
+        RuffError: it is not installed.
     """
     name = "ruff.exe" if sys.platform == "win32" else "ruff"
     path = Path(sysconfig.get_path("scripts")) / name
     if not path.exists():
-        raise RuntimeError("ruff is not installed: pip install ruff")
+        raise RuffError("ruff is not installed: pip install ruff")
     return str(path)
 
 
-def _lint(role: str, folder: Path, paths: Sequence[str]) -> list[_Row]:
+def _lint(
+    rules: Sequence[str], folder: Path, paths: Sequence[str]
+) -> tuple[list[tuple[str, _Row]], dict[str, str]]:
+    """Rows with their paths, and the files with which Ruff failed.
+
+    One file on which Ruff crashes must not take the others along, so a group that fails is halved until that
+    file is alone.
+    """
+    root = folder.resolve()
+    by_name = {
+        str(root / path).encode(errors="surrogateescape").decode(errors="replace"): path for path in paths
+    }
+    rows: list[tuple[str, _Row]] = []
+    failed: dict[str, str] = {}
+    give_up_s = time.monotonic() + TIMEOUT_S
+    groups = list(_chunks(paths))
+    while groups:
+        group = groups.pop()
+        try:
+            found = _call(rules, folder, group, timeout_s=max(give_up_s - time.monotonic(), 0.1))
+        except RuffError as error:
+            if len(group) > 1 and time.monotonic() < give_up_s:
+                middle = len(group) // 2
+                groups += [group[:middle], group[middle:]]
+            else:
+                failed.update(dict.fromkeys(group, str(error)))
+            continue
+        rows += [(by_name[row.filename], row) for row in found if row.filename in by_name]
+    return rows, failed
+
+
+def _call(rules: Sequence[str], folder: Path, paths: Sequence[str], *, timeout_s: float) -> list[_Row]:
+    """Run Ruff once.
+
+    Raises:
+        RuffError: it can't be started, takes too long or stops.
+    """
     command = [
         binary(), "check", "--isolated", "--no-cache", "--exit-zero", "--quiet", "--ignore-noqa", "--no-fix",
-        "--output-format", "json", "--target-version", TARGET,
-        "--select", ",".join(SELECTED[role]),
+        "--output-format", "json", "--target-version", TARGET, *rules, "--", *paths,
     ]  # fmt: skip
-    if role in LEFT_OUT:
-        command += ["--ignore", ",".join(LEFT_OUT[role])]
-    done = subprocess.run(
-        [*command, "--", *paths],
-        cwd=folder,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(
-            done.stderr.decode(errors="replace").strip()[:300] or f"exit code {done.returncode}"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
-    return msgspec.json.decode(done.stdout, type=list[_Row])
+        if done.returncode != 0:
+            last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise RuffError(f"ruff failed: {last[:REASON_CHARS_MAX] or f'exit code {done.returncode}'}")
+        return msgspec.json.decode(done.stdout, type=list[_Row])
+    except subprocess.TimeoutExpired:
+        raise RuffError(f"ruff took longer than {timeout_s:.0f} s") from None
+    except (OSError, ValueError, msgspec.DecodeError) as error:  # a ValueError is a NUL in a path
+        raise RuffError(f"ruff failed: {error}"[:REASON_CHARS_MAX]) from error
+
+
+def _why(row: _Row) -> str:
+    if row.code == UNREADABLE:
+        return f"could not be read: {row.message}"
+    return f"syntax error at line {row.location.row}: {row.message}"
 
 
 def _chunks(paths: Sequence[str]) -> Iterator[list[str]]:

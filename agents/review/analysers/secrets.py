@@ -41,7 +41,7 @@ _SHAPES: Final = (
     ("Slack token", re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{20,}\b")),
     ("Slack webhook", re.compile(r"https://hooks\.slack\.com/services/T\w+/B\w+/\w{16,}")),
     ("Stripe key", re.compile(r"\b[sr]k_live_[0-9A-Za-z]{16,}\b")),
-    ("OpenAI or Anthropic key", re.compile(r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{20,}")),
+    ("OpenAI or Anthropic key", re.compile(r"\bsk-(?=[a-z_-]*[0-9A-Z])[A-Za-z0-9_-]{20,}")),
     ("Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
     ("private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")),
     ("JSON Web Token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
@@ -60,6 +60,11 @@ _ASSIGNED = re.compile(
 _SETTING = re.compile(
     r"^\s*(?:export\s+|-\s+)?(?P<name>[A-Za-z_][\w.-]{1,60})\s*[=:]\s*(?P<value>[^\s#\"'$<{]\S{5,400})\s*(?:#.*)?$"
 )
+_LITERAL = re.compile(r"""(?P<quote>["'])(?P<value>[^"'\n]{4,400})(?P=quote)""")
+_KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40,}")
+_PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*")
+"""A regular expression, which says what a token looks like and is none."""
+_SHORT = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{6,7}")
 _LOOKED_UP = re.compile(
     r"(?i)environ|getenv|get_secret|getpass|input\(|vault|secretsmanager|config\[|settings\."
 )
@@ -82,9 +87,8 @@ class Secrets:
             try:
                 text = (folder / path).read_text(encoding="utf-8", errors="replace")
             except (OSError, ValueError) as error:
-                not_reviewed.append(
-                    NotReviewed(path=path, reason=f"could not be read: {error}", stage=self.name)
-                )
+                reason = f"could not be read: {getattr(error, 'strerror', None) or error}"
+                not_reviewed.append(NotReviewed(path=path, reason=reason, stage=self.name))
                 continue
             found = find_secrets(text, language_of(path))
             if len(found) > HITS_MAX:
@@ -103,8 +107,11 @@ class Secrets:
 def find_secrets(text: str, language: str) -> list[tuple[int, str, float]]:
     """(line, kind of secret, confidence) for each line that holds one; the surest kind of a line."""
     found = []
-    for number, line in enumerate(text.split("\n"), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         shape = next((name for name, pattern in _SHAPES if pattern.search(line)), "")
+        if shape == "private key" and not is_private_key(lines, number):
+            continue
         if shape:
             found.append((number, shape, SHAPE_CONFIDENCE))
         elif len(line) <= LINE_CHARS_MAX and _is_given(line, language):
@@ -119,21 +126,45 @@ def _is_given(line: str, language: str) -> bool:
     if language in _BY_TREE or _LOOKED_UP.search(line):
         return False
     if any(
-        is_secret_name(match["name"]) and is_secret_value(match["value"])
-        for match in _ASSIGNED.finditer(line)
+        is_secret_name(match["name"]) and _may_be_secret(match["value"]) for match in _ASSIGNED.finditer(line)
     ):
         return True
     setting = _SETTING.match(line) if language in _UNQUOTED else None
-    return setting is not None and is_secret_name(setting["name"]) and is_secret_value(setting["value"])
+    return setting is not None and is_secret_name(setting["name"]) and _may_be_secret(setting["value"])
 
 
-def placeholder_line(line: str) -> bool:
-    """Whether the values on a line are only placeholders, look-ups or plain words."""
-    values = [match["value"] for match in _ASSIGNED.finditer(line)]
+def values_in(line: str) -> list[str]:
+    """The secrets on a line, as far as they can be told without its language."""
+    line = line[:LINE_CHARS_MAX]
+    values = [match[0] for _, pattern in _SHAPES for match in pattern.finditer(line)]
+    values += [match["value"] for match in _CONNECTION.finditer(line)]
+    values += [match["value"] for match in _ASSIGNED.finditer(line) if is_secret_name(match["name"])]
+    return [value for value in values if _may_be_secret(value)]
+
+
+def holds_value(line: str) -> bool:
+    """Whether a line holds a value that may be a secret, rather than placeholders, look-ups and plain words."""
+    if _LOOKED_UP.search(line):
+        return False
     setting = _SETTING.match(line)
-    if setting:
-        values.append(setting["value"])
-    return bool(_LOOKED_UP.search(line)) or (bool(values) and not any(map(is_secret_value, values)))
+    values = [match["value"] for match in _LITERAL.finditer(line)] + ([setting["value"]] if setting else [])
+    return any(_may_be_secret(value) for value in values)
+
+
+def is_private_key(lines: Sequence[str], number: int) -> bool:
+    """Whether the key that begins on line `number` (1-based) is there, and not only spoken of."""
+    rest = lines[number - 1].split("-----BEGIN", 1)[-1].split("-----", 1)[-1] + "".join(
+        lines[number : number + 3]
+    )
+    return _KEY_BODY.search(rest.replace("\\n", "")) is not None
+
+
+def _may_be_secret(value: str) -> bool:
+    if _PATTERN.search(value):
+        return False
+    return is_secret_value(value) or (
+        _SHORT.fullmatch(value) is not None and is_secret_value(f"{value}{value}")
+    )
 
 
 def _hit(path: str, line: int, what: str, confidence: float) -> Hit:

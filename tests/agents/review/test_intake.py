@@ -84,7 +84,12 @@ def test_an_empty_folder_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gone", "no such file or directory"), ("a.py/b", "not a directory"), ("loop", "too many levels"), ("a\0b", "null")],
+    [
+        ("gone", "no such file or directory"),
+        ("a.py/b", "not a directory"),
+        ("loop", "too many levels"),
+        ("a\0b", "null"),
+    ],
 )
 def test_a_root_that_cannot_be_read_is_an_error_in_one_line(tmp_path: Path, name: str, message: str) -> None:
     write(tmp_path, "a.py")
@@ -120,7 +125,14 @@ def test_what_may_not_be_read_is_named(public_folder: Path) -> None:
 
 
 def test_dependencies_and_build_output_are_counted_in_one_line(tmp_path: Path) -> None:
-    write(tmp_path, "app.py", "node_modules/x/index.js", "__pycache__/a.py", "my env/pyvenv.cfg", "my env/lib/b.py")
+    write(
+        tmp_path,
+        "app.py",
+        "node_modules/x/index.js",
+        "__pycache__/a.py",
+        "my env/pyvenv.cfg",
+        "my env/lib/b.py",
+    )
     write(tmp_path, ".git/hooks/hook.py", "build/own.py")
     intake = collect(tmp_path)
     assert paths(intake) == ["app.py", "build/own.py"]
@@ -197,7 +209,9 @@ def test_of_very_many_unreadable_files_only_some_are_named(tmp_path: Path) -> No
     assert reasons(intake)["(more)"].startswith("10 further files")
 
 
-@pytest.mark.parametrize("name", ["with space.py", "new\nline.py", "tab\there.py", "'\"`$(x)|;.py", "ünï-日本.py", "-rf.py"])
+@pytest.mark.parametrize(
+    "name", ["with space.py", "new\nline.py", "tab\there.py", "'\"`$(x)|;.py", "ünï-日本.py", "-rf.py"]
+)
 def test_odd_names_are_read_like_others(tmp_path: Path, name: str) -> None:
     write(tmp_path, name, f"folder {name}/{name}")
     assert set(paths(collect(tmp_path))) == {name, f"folder {name}/{name}"}
@@ -285,7 +299,9 @@ def test_a_file_that_vanishes_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     assert reasons(intake) == {"b.py": "no such file or directory"}
 
 
-def test_a_file_swapped_for_a_link_or_a_pipe_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_swapped_for_a_link_or_a_pipe_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, "link.py", "pipe.py")
     write(tmp_path, "../outside.py", data=b"secret")
     real_open = os.open
@@ -335,10 +351,15 @@ def test_paths_too_long_are_named(tmp_path: Path) -> None:
 def test_globs_choose_files(tmp_path: Path) -> None:
     write(tmp_path, "src/a.py", "src/gen/b.py", "src/c.ts", "tests/d.py", "e.py")
     assert paths(collect(tmp_path, include=["src/**/*.py"])) == ["src/a.py", "src/gen/b.py"]
-    assert paths(collect(tmp_path, include=["./src/", "e.py"], exclude=["gen/", "*.ts"])) == ["e.py", "src/a.py"]
+    assert paths(collect(tmp_path, include=["./src/", "e.py"], exclude=["gen/", "*.ts"])) == [
+        "e.py",
+        "src/a.py",
+    ]
     intake = collect(tmp_path, exclude=["src"])
     assert paths(intake) == ["e.py", "tests/d.py"]
-    assert reasons(intake) == {"(excluded)": "1 files and folders left out by the include and exclude patterns"}
+    assert reasons(intake) == {
+        "(excluded)": "1 files and folders left out by the include and exclude patterns"
+    }
 
 
 @pytest.mark.parametrize("glob", ["!", "[z-a]"])
@@ -348,7 +369,9 @@ def test_a_glob_that_is_none_is_an_error(tmp_path: Path, glob: str) -> None:
 
 
 def test_nested_ignore_files_win_over_outer_ones(tmp_path: Path) -> None:
-    write(tmp_path, "a.py", "gen/a.py", "gen/keep.py", "gen/deep/b.py", "out/c.py", "sub/local.py", "local.py")
+    write(
+        tmp_path, "a.py", "gen/a.py", "gen/keep.py", "gen/deep/b.py", "out/c.py", "sub/local.py", "local.py"
+    )
     write(tmp_path, ".gitignore", data=b"gen/*\n!gen/keep.py\n/out/\n[z-a]\n!\n")
     write(tmp_path / "sub", ".gitignore", data=b"/local.py\n")
     assert paths(collect(tmp_path)) == ["a.py", "gen/keep.py", "local.py"]
@@ -356,14 +379,25 @@ def test_nested_ignore_files_win_over_outer_ones(tmp_path: Path) -> None:
 
 def git(folder: Path, *arguments: str) -> bytes:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return subprocess.run(["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True).stdout
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True
+    ).stdout
 
 
 def test_the_same_files_are_ignored_as_by_git(tmp_path: Path) -> None:
     """Git itself is the oracle."""
     write(
         tmp_path,
-        *("a.py", "log.py", "x/log.py", "x/build/a.py", "build/b.py", "x/y/z/a.py", "x/y/b.py", "foo/bar/a.py"),
+        *(
+            "a.py",
+            "log.py",
+            "x/log.py",
+            "x/build/a.py",
+            "build/b.py",
+            "x/y/z/a.py",
+            "x/y/b.py",
+            "foo/bar/a.py",
+        ),
         *("doc/a.py", "doc/in/a.py", "spa ce.py", "#hash.py", "!bang.py", "abc.py", "abd.py", "x/keep/a.py"),
         *("secret.py", "sub/secret.py", "sub/build/a.py", "tmp/a.py", "tmp/keep.py", "q?.py", "trail .py"),
     )
@@ -380,8 +414,12 @@ def test_the_same_files_are_ignored_as_by_git(tmp_path: Path) -> None:
     listed = git(tmp_path, "ls-files", "--others", "--exclude-standard", "-z").decode().split("\0")
     assert paths(collect(tmp_path)) == sorted(name for name in listed if name.endswith(".py"))
     for inner in ("x", "sub", "tmp"):
-        listed = git(tmp_path / inner, "ls-files", "--others", "--exclude-standard", "-z").decode().split("\0")
-        assert paths(collect(tmp_path / inner)) == sorted(name for name in listed if name.endswith(".py")), inner
+        listed = (
+            git(tmp_path / inner, "ls-files", "--others", "--exclude-standard", "-z").decode().split("\0")
+        )
+        assert paths(collect(tmp_path / inner)) == sorted(name for name in listed if name.endswith(".py")), (
+            inner
+        )
 
 
 def test_an_ignored_folder_that_is_named_is_reviewed(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ empty fails every condition, negated or not.
 | `markup?` | a dynamic string with a tag in it, or data of a request |
 | `awaited-in-turn?` | an `await` in a `for … of` that needs nothing but its own item, in a loop without exits |
 | `in-handler?` | stands in a function that must not block: async, or a handler of requests |
-| `inside? kinds…` | has an ancestor of one of these node kinds |
+| `function-lacks? regex` | nothing in the function around it matches |
+| `logs-secret?` | a text to be logged holds the value of a name of something secret |
 | `meant-for? regex` | the variable, property, function or argument that receives the value has a name like this |
 | `has-attr? names…` | an element of JSX or a Vue template has one of these attributes, bound or not |
 | `bare? names…` | an element has none of these attributes, and no spread that could bring them |
@@ -33,21 +34,11 @@ from typing import Final, Literal
 
 from tree_sitter import Node
 
+from agents.review.analysers.tree.assignments import assigned_to, first_assigned_to
 from agents.review.analysers.tree.elements import has_attribute, in_element, is_bare
+from agents.review.analysers.tree.nodes import FUNCTIONS, NAMES, ancestors_of, nodes_in, text_of, unwrapped
 from agents.review.analysers.tree.secrets import is_secret_name, is_secret_value
-from agents.review.analysers.tree.values import (
-    FUNCTIONS,
-    NAMES,
-    ancestors_of,
-    assigned_to,
-    first_assigned_to,
-    is_dynamic,
-    is_literal,
-    is_request_data,
-    nodes_in,
-    text_of,
-    unwrapped,
-)
+from agents.review.analysers.tree.values import is_dynamic, is_literal, is_request_data
 
 Condition = Callable[[Node, tuple[str, ...]], bool]
 
@@ -126,23 +117,46 @@ def _awaited_in_turn(node: Node, _: tuple[str, ...]) -> bool:
             item, body = above.child_by_field_name("left"), above.child_by_field_name("body")
             if item is None or body is None or item.type not in NAMES or not _FOR_OF.match(text_of(above)):
                 return False
-            uses_item = any(part.text == item.text for part in nodes_in(node) if part.type in NAMES)
+            arguments = [part for part in nodes_in(node) if part.type == "arguments"]
+            uses_item = any(
+                part.text == item.text
+                for given in arguments
+                for part in nodes_in(given)
+                if part.type in NAMES
+            )
             return uses_item and not _NEEDS_TURNS.search(text_of(body))
     return False
 
 
 def _in_handler(node: Node, _: tuple[str, ...]) -> bool:
     for above in ancestors_of(node):
-        if above.type in FUNCTIONS and above.type != "class_declaration":
-            head = text_of(above).partition("{")[0]
+        head = text_of(above).partition("{")[0]
+        if above.type in FUNCTIONS and above.type != "class_declaration" and head:
             return _HANDLER.search(head) is not None
     return False
 
 
-def _inside(node: Node, kinds: tuple[str, ...]) -> bool:
-    return any(above.type in kinds for above in ancestors_of(node))
+def _function_lacks(node: Node, regexes: tuple[str, ...]) -> bool:
+    around = next((above for above in ancestors_of(node) if above.type in _WHOLE_FUNCTIONS), None)
+    return around is None or not any(re.search(regex, text_of(around)) for regex in regexes)
 
 
+def _logs_secret(node: Node, _: tuple[str, ...]) -> bool:
+    """The last name of each chain counts: `user.password`, but not `password.length`."""
+    value = unwrapped(node)
+    names = [part for part in nodes_in(value) if part.type in NAMES]
+    return any(is_secret_name(text_of(name)) and not _is_followed(name) for name in names)
+
+
+def _is_followed(name: Node) -> bool:
+    """Whether a member is taken of a name: then it is the member that is used."""
+    place = name.parent if name.parent is not None and name.parent.type.endswith("selector") else name
+    if place.parent is not None and place.parent.type == "selector":
+        place = place.parent
+    return place.next_named_sibling is not None and place.next_named_sibling.type == "selector"
+
+
+_WHOLE_FUNCTIONS: Final = frozenset({"function_declaration", "lambda_literal", "class_body"})
 _RECEIVERS: Final = {
     "variable_declarator": "name",
     "assignment_expression": "left",
@@ -160,14 +174,20 @@ _RECEIVERS: Final = {
 }
 
 
+def _receiver_name(node: Node) -> Node | None:
+    """The name that a declaration, assignment or function gives. In Dart the signature stands beside the body."""
+    if node.type == "method_signature":
+        node = node.named_children[0]
+    field = _RECEIVERS.get(node.type)
+    return node.child_by_field_name(field) if field else None
+
+
 def _meant_for(node: Node, regexes: tuple[str, ...]) -> bool:
     """The nearest two receivers count: `const token = …` in `function makeId()` is one of both."""
     left = 2
     for above in ancestors_of(node):
-        field = _RECEIVERS.get(above.type)
-        if field is None:
-            continue
-        name = above.child_by_field_name(field)
+        holder = above.prev_named_sibling if above.type == "function_body" else above
+        name = _receiver_name(holder) if holder is not None else None
         if name is not None:
             if any(re.search(regex, text_of(name)) for regex in regexes):
                 return True
@@ -216,7 +236,8 @@ CONDITIONS: Final[dict[str, Condition]] = {
     "markup?": _is_markup,
     "awaited-in-turn?": _awaited_in_turn,
     "in-handler?": _in_handler,
-    "inside?": _inside,
+    "function-lacks?": _function_lacks,
+    "logs-secret?": _logs_secret,
     "meant-for?": _meant_for,
     "has-attr?": has_attribute,
     "bare?": is_bare,

@@ -4,7 +4,7 @@ from typing import Final
 
 from tree_sitter import Node
 
-from agents.review.analysers.tree.values import ancestors_of, text_of
+from agents.review.analysers.tree.nodes import ancestors_of, text_of
 
 ATTRIBUTES_MAX: Final = 100
 ELEMENT_ANCESTORS_MAX: Final = 60

@@ -6,19 +6,26 @@ languages and examples that it must and must not hit. In a query the capture `@h
 conditions of `conditions.py`.
 """
 
+import re
 from bisect import bisect_right
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 from tree_sitter import Query, QueryError
 
+from agents.review.analysers.tree.conditions import CONDITIONS
 from agents.review.analysers.tree.languages import language_of
 from schemas.review import Severity
 
 RULES_PACKAGE: Final = "agents.review.analysers.tree"
 RULE_FILE_BYTES_MAX: Final = 512 * 1024
+
+KNOWN: Final = frozenset({"eq?", "match?", "any-of?"}) | CONDITIONS.keys()
+"""Predicates that a query may use, negated or not. But `not-any-of?` is read as `any-of?` by tree-sitter 0.26."""
+_PREDICATE = re.compile(r"\(#([\w-]+\?)")
 
 RoleName = Literal["security", "secrets", "quality", "performance", "testing", "accessibility"]
 LanguageName = Literal["javascript", "typescript", "tsx", "vue", "swift", "dart", "python"]
@@ -97,7 +104,12 @@ def load_rules() -> tuple[Rule, ...]:
         except msgspec.DecodeError as error:
             raise RuleError(f"{file.name}: {error}") from error
     rules.sort(key=lambda rule: rule.id)
-    for first, second in zip(rules, rules[1:], strict=False):
+    for rule in rules:
+        for variant in rule.variants:
+            unknown = {name.removeprefix("not-") for name in _PREDICATE.findall(variant.query)} - KNOWN
+            if unknown or "#not-any-of?" in variant.query:
+                raise RuleError(f"rule {rule.id}: no condition {', '.join(sorted(unknown)) or 'not-any-of?'}")
+    for first, second in pairwise(rules):
         if first.id == second.id:
             raise RuleError(f"rule {first.id} is defined twice")
     return tuple(rules)
