@@ -6,7 +6,8 @@ from typing import Final
 ERROR_CHARS_MAX: Final = 300
 
 _RULES: Final = (
-    (re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), "***:***"),
+    (re.compile(r"(?<=://)[^/\s:@]*:\S+(?=@)"), "***:***"),  # to the last @: a password may hold one
+    (re.compile(r"(?<=://)[^/\s:@]+(?=@)"), "***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 ***"),
     (re.compile(r"\b(sk|pk|rk|xox[abprs]|gh[pousr]|glpat|AKIA|AIza)[-_A-Za-z0-9]{8,}"), r"\1***"),
     (

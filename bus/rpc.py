@@ -196,6 +196,9 @@ class Server(Generic[Request, Reply]):
             await connection.subscribe(f"{service.cancel_subject}.*", self._on_cancel),
             await connection.subscribe(service.subject, self._on_request, queue=service.name),
         ]
+        # Twice: nats-py's PING overtakes what it still buffers, so the first answer may come before the server
+        # knows of the subscription; the second can't.
+        await connection.client.flush()
         await connection.client.flush()
 
     async def stop(self, grace_s: float = 1.0) -> None:

@@ -36,6 +36,8 @@ COMMON_VARIABLES: Final = {
 }
 """Names that mean the same to other programs; empty counts as not set, and the LABVERSE_ name wins."""
 
+FOUND_HERE: Final = Path("labverse.yaml")
+
 NOT_SETTINGS: Final = ("LABVERSE_CONFIG", "LABVERSE_DATA", "LABVERSE_LOG")
 
 _KUBERNETES = re.compile(
@@ -85,6 +87,8 @@ def load(
     given: dict[str, _Given] = {}
     if path is not None:
         given.update(_from_file(path))
+        if path == FOUND_HERE and file is None:
+            _refuse_powers(given, path)
     given.update(_from_environment(env))
     given.update(_from_flags(flags))
 
@@ -113,7 +117,7 @@ def _find_file(named: Path | None, env: Mapping[str, str]) -> Path | None:
         return _existing(named, "--config")
     if variable := env.get("LABVERSE_CONFIG"):
         return _existing(Path(variable).expanduser(), "LABVERSE_CONFIG")
-    places = [Path("labverse.yaml")]
+    places = [FOUND_HERE]
     folder = Path(env.get("XDG_CONFIG_HOME", ""))
     try:
         places.append(
@@ -154,6 +158,17 @@ def _from_file(path: Path) -> dict[str, _Given]:
             if value is not None or name != "bus.data_dir":
                 out[name] = _Given(value, f"file {path} line {given.line}", where, base)
     return out
+
+
+def _refuse_powers(given: Mapping[str, _Given], path: Path) -> None:
+    """A file that merely lies in the current folder may be a stranger's, come with the code under review: it
+    must not say where that code, or a trace of it, is sent, nor which folders others may have reviewed."""
+    for name, one in given.items():
+        if not name.startswith("review.") or name == "review.roots":
+            raise ConfigError(
+                f"`{name}` {one.where}: a file that is only found here may set review.* without review.roots; "
+                f"if it is yours, say so with --config {path}, or move it to ~/.config/labverse/config.yaml"
+            )
 
 
 def _alike(name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from agents.review.planner import ReviewPlanner
 from agents.review.reviewer import Reviewer
 from agents.review.sources import Sources
 from agents.tracker import Janitor, Tracker, tasks_bucket
-from bus import Bus
+from bus import Bus, Subscription
 from config.settings import Settings
 from orchestrator.version import VERSION
 
@@ -69,23 +70,30 @@ async def agents_on(
     sources = Sources(bus)
     warmth = warmth or Warmth(min(count, cores()) if "reviewer" in kinds else 0)
     chores: list[asyncio.Task[None]] = []
+
+    async def run(subscription: Subscription, agent: str = "") -> None:
+        limits = settings.agents
+        await bus.run(
+            replace(subscription, ack_wait_s=limits.ack_wait_s, attempts_max=limits.attempts_max), agent=agent
+        )
+
     try:
         for kind in kinds:
             if kind == "tracker":
                 await tasks_bucket(bus).ensure()
-                await bus.run(Tracker(bus=bus).subscription())
+                await run(Tracker(bus=bus).subscription())
                 chores.append(asyncio.create_task(Janitor(bus=bus).run(), name="janitor"))
             elif kind == "review-planner":
                 roots = tuple(Path(root) for root in settings.review.roots)
                 planner = ReviewPlanner(bus=bus, roots=roots, limits=intake_limits(settings))
-                await bus.run(planner.subscription())
+                await run(planner.subscription())
             elif kind == "review-merger":
-                await bus.run(ReviewMerger(bus=bus, version=VERSION).subscription())
+                await run(ReviewMerger(bus=bus, version=VERSION).subscription())
             elif kind == "reviewer":
                 for number in range(1, count + 1):
                     name = f"reviewer-{number}"
                     reviewer = Reviewer(bus=bus, name=name, sources=sources, processes=warmth.limiter)
-                    await bus.run(reviewer.subscription(), agent=name)
+                    await run(reviewer.subscription(), agent=name)
             else:
                 raise ValueError(f"no agent of kind {kind!r}: there are {', '.join(KINDS)}")
         yield

@@ -192,7 +192,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         fingerprint: 16 hex characters; stays the same when lines above it move.
         confidence: 0 to 1; grows with the number of different analysers that agree.
-        found_by: `analyser rule`, in order of first mention.
+        found_by: `analyser rule`, sorted.
         roles: in which roles it was found.
     """
 

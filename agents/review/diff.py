@@ -124,10 +124,9 @@ def _hunk(head: bytes, diff: IO[bytes]) -> list[tuple[int, int]]:
 
 def _path(line: bytes) -> str:
     """The path in `+++ b/…`, which git quotes like a C string if it holds anything unusual; empty for none."""
-    name = line[4:].rstrip(b"\n")
+    name = line[4:].rstrip(b"\n").removesuffix(b"\t")  # git puts the tab after names with a space
     if name.startswith(b'"') and name.endswith(b'"'):
         name = _ESCAPE.sub(_unescaped, name[1:-1])
-    name = name.removesuffix(b"\t")  # put there by git after names with a space
     return _text(name[2:]) if name.startswith(b"b/") else ""
 
 

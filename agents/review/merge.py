@@ -16,7 +16,7 @@ from typing import Final
 from agents.review.confidence import combined_confidence
 from agents.review.cwe import family_of
 from agents.review.fingerprint import with_fingerprints
-from schemas.review import Finding, FindingStatus, Hit
+from schemas.review import Finding, FindingStatus, Hit, Severity
 
 NEAR_LINES: Final = 5
 NEAR_LINES_TITLE: Final = 2
@@ -26,6 +26,7 @@ BELIEVED_MIN: Final = 0.3
 """Hits of less confidence don't make a finding more severe than the others say."""
 FINDINGS_MAX: Final = 10_000
 TEXT_CHARS_MAX: Final = 4_000
+RANK: Final = {severity: severity.rank for severity in Severity}
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -103,7 +104,7 @@ def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_
 def by_severity(finding: Finding) -> tuple[object, ...]:
     """Sort key: what counts first, then worst first, then by place."""
     counts = finding.status is not FindingStatus.NEW
-    return (counts, finding.severity.rank, finding.path, finding.line, finding.end_line, finding.fingerprint)
+    return (counts, RANK[finding.severity], finding.path, finding.line, finding.end_line, finding.fingerprint)
 
 
 def _group(hit: Hit) -> tuple[str, str, str]:
@@ -114,7 +115,7 @@ def _group(hit: Hit) -> tuple[str, str, str]:
 def _order(hit: Hit) -> tuple[object, ...]:
     """A total order, so that what comes out does not depend on what came in first."""
     return (
-        hit.path, hit.line, hit.end_line, hit.analyser, hit.rule, hit.column, hit.title, hit.severity.rank,
+        hit.path, hit.line, hit.end_line, hit.analyser, hit.rule, hit.column, hit.title, RANK[hit.severity],
         -hit.confidence, hit.cwe, hit.description, hit.code, hit.fix, hit.suppressed,
     )  # fmt: skip
 
@@ -150,7 +151,7 @@ def _by_line(hits: Sequence[Hit]) -> list[_Cluster]:
     """Hits that start on one line are about one problem; `hits` are ordered by line."""
     by_line: dict[int, _Cluster] = {}
     for hit in hits:
-        end = min(max(hit.line, hit.end_line), hit.line + REACH_LINES_MAX)
+        end = min(_last(hit), hit.line + REACH_LINES_MAX)
         one = _Cluster(
             hit.line, [hit], {(hit.analyser, hit.rule)}, {hit.analyser: (hit.line, end)}, hit.line, end
         )
@@ -163,16 +164,19 @@ def _by_line(hits: Sequence[Hit]) -> list[_Cluster]:
 
 def _also(tight: Hit, hits: Sequence[Hit]) -> list[str]:
     """Hits that point elsewhere are told, so that a second problem merged by mistake is still to be seen."""
-    end = max(tight.line, tight.end_line)
-    elsewhere = [hit for hit in hits if max(hit.line, hit.end_line) < tight.line or hit.line > end]
+    elsewhere = [hit for hit in hits if _last(hit) < tight.line or hit.line > _last(tight)]
     places = dict.fromkeys(f"line {hit.line} ({hit.analyser} {hit.rule}: {hit.title})" for hit in elsewhere)
-    return [f"Also reported at {', '.join(places)}."] if places else []
+    return [f"Also reported at {', '.join(places)}."[:TEXT_CHARS_MAX]] if places else []
+
+
+def _last(hit: Hit) -> int:
+    return max(hit.line, hit.end_line)
 
 
 def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding:
     """One finding: words of the most confident hit, place and code of the tightest, the longest fix."""
-    best = min(hits, key=lambda hit: (-hit.confidence, not hit.fix, hit.severity.rank, _order(hit)))
-    tight = min(hits, key=lambda hit: (not hit.code, hit.end_line - hit.line, len(hit.code), _order(hit)))
+    best = min(hits, key=lambda hit: (-hit.confidence, not hit.fix, RANK[hit.severity], _order(hit)))
+    tight = min(hits, key=lambda hit: (not hit.code, _last(hit) - hit.line, -hit.confidence, _order(hit)))
     believed = [hit for hit in hits if hit.confidence >= BELIEVED_MIN] or hits
     fixes = sorted((hit.fix for hit in believed if hit.fix.strip()), key=lambda fix: (-len(fix), fix))
     ignored = all(hit.suppressed for hit in hits)
@@ -181,14 +185,14 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
         title=best.title,
         path=best.path,
         line=tight.line,
-        end_line=max(tight.line, tight.end_line),
-        severity=min((hit.severity for hit in believed), key=lambda severity: severity.rank),
+        end_line=_last(tight),
+        severity=min((hit.severity for hit in believed), key=RANK.__getitem__),
         confidence=combined_confidence(hits),
         cwe=best.cwe,
-        description="\n\n".join([best.description, *_also(tight, hits)]).strip()[:TEXT_CHARS_MAX],
+        description="\n\n".join([best.description[:TEXT_CHARS_MAX], *_also(tight, hits)]).strip(),
         code=tight.code[:TEXT_CHARS_MAX],
         fix=fixes[0][:TEXT_CHARS_MAX] if fixes else "",
-        found_by=tuple(dict.fromkeys(f"{hit.analyser} {hit.rule}" for hit in sorted(hits, key=_order))),
+        found_by=tuple(sorted({f"{hit.analyser} {hit.rule}" for hit in hits})),
         roles=tuple(sorted({role for hit in hits for role in roles[hit]})),
         status=FindingStatus.SUPPRESSED if ignored else FindingStatus.NEW,
         status_reason=min(hit.suppressed for hit in hits) if ignored else "",

@@ -39,6 +39,7 @@ _CODES = r"noqa\b(?P<codes>\s*:(?:[\s,]*[A-Z]+[0-9]+\b)*)?"
 _NOQA = re.compile(r"\#\s*" + _CODES, re.I)
 _RUFF_FILE = re.compile(r"^\s*\#\s*ruff\s*:\s*" + _CODES, re.I)
 _ALLOWED = re.compile(_LEADER + r"pragma:\s*(?:allowlist|whitelist)(?P<next>\s+nextline)?\s+secret", re.I)
+_BANDIT_CODE = re.compile(r"\bB[0-9]{3}\b", re.I)
 _CODE = re.compile(r"\b[A-Z]+[0-9]+\b", re.I)
 _COMMENT_ALONE = re.compile(r"\s*" + _LEADER)
 _ANY = re.compile(r"labverse:|nosec|noqa|pragma:", re.I)
@@ -135,8 +136,8 @@ def _of_others(line: str) -> list[_Directive]:
     """Comments of other tools about their own line."""
     directives = []
     if nosec := _NOSEC.search(line):
-        codes = frozenset(code.casefold() for code in _CODE.findall(nosec["rest"]))
-        names = codes | {f"s{code[1:]}" for code in codes if code.startswith("b")}
+        codes = frozenset(code.casefold() for code in _BANDIT_CODE.findall(nosec["rest"]))
+        names = codes | {f"s{code[1:]}" for code in codes}
         directives.append(_Directive(_shown(line, nosec), names=names))
     if noqa := _NOQA.search(line):
         directives += _noqa(line, noqa)

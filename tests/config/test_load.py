@@ -167,12 +167,22 @@ class TestFiles:
         xdg = write(folder / "xdg" / "labverse" / "config.yaml", "bus: {port: 2}")
         env = {**ENV, "XDG_CONFIG_HOME": str(folder / "xdg")}
         assert load(file=None, env=env, flags={}).file == xdg
-        here = write(folder / "labverse.yaml", "bus: {port: 1}")
-        assert load(file=None, env=env, flags={}).settings.bus.port == 1
+        here = write(folder / "labverse.yaml", "review: {agents: 7}")
+        assert load(file=None, env=env, flags={}).settings.review.agents == 7
         named = write(folder / "named.yaml", "bus: {port: 3}")
         env["LABVERSE_CONFIG"] = str(named)
         assert load(file=None, env=env, flags={}).file == named
-        assert load(file=here, env=env, flags={}).settings.bus.port == 1
+        assert load(file=here, env=env, flags={}).settings.review.agents == 7
+
+    @pytest.mark.parametrize(
+        "text",
+        ["bus: {url: 'nats://evil:4222'}", "telemetry: {endpoint: 'http://evil'}", "review: {roots: [/]}"],
+    )
+    def test_a_file_that_came_with_the_code_can_not_send_it_away(self, folder: Path, text: str) -> None:
+        path = write(folder / "labverse.yaml", text)
+        with pytest.raises(ConfigError, match="only found here"):
+            load(file=None, env=ENV, flags={})
+        load(file=path, env=ENV, flags={})
 
     def test_without_xdg_the_configuration_folder_is_in_the_home(self, folder: Path) -> None:
         path = write(folder / ".config" / "labverse" / "config.yaml", "bus: {port: 2}")

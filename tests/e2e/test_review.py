@@ -32,7 +32,7 @@ def test_a_clean_file_is_exit_0(labverse: Labverse, tmp_path: Path) -> None:
     )
     done = labverse.run("review", tmp_path / "clean.py")
     assert done.returncode == 0, done.stdout
-    assert "no findings" in done.stdout
+    assert "No findings" in done.stdout
 
 
 def test_fail_on_decides_the_exit_code(labverse: Labverse, headline: Path) -> None:
@@ -185,7 +185,7 @@ def test_an_empty_folder_says_that_there_was_nothing(labverse: Labverse, tmp_pat
     (tmp_path / "empty").mkdir()
     done = labverse.run("review", tmp_path / "empty")
     assert done.returncode == 0
-    assert "no findings" in done.stdout
+    assert "No findings" in done.stdout
     assert "0 files" in done.stdout
 
 
@@ -205,7 +205,7 @@ def test_help_answers_at_once_without_heavy_imports(labverse: Labverse) -> None:
     script = (
         "import sys, time; started = time.perf_counter()\n"
         "from orchestrator.main import build_parser\nbuild_parser().format_help()\n"
-        "heavy = {'nats', 'bandit', 'rich', 'opentelemetry', 'detect_secrets', 'tree_sitter', 'yaml', 'asyncio'}\n"
+        "heavy = {'nats', 'bandit', 'rich', 'opentelemetry', 'detect_secrets', 'tree_sitter', 'yaml', 'anyio', 'msgspec'}\n"
         "print(sorted(heavy & set(sys.modules)), time.perf_counter() - started)\n"
     )
     done = subprocess.run(

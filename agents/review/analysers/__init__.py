@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from agents.review.analysers.analysis import Analysis
+from agents.review.analysers.constant_parts import soften_constants
 from agents.review.analysers.quote import finish_hits
 from agents.review.roles import ROLES
 from schemas.review import Hit, NotReviewed, Stage
@@ -92,7 +93,9 @@ def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
         stages += analysis.stages
         not_reviewed += analysis.not_reviewed
     return Analysis(
-        hits=finish_hits(hits, folder), stages=tuple(stages), not_reviewed=tuple(dict.fromkeys(not_reviewed))
+        hits=finish_hits(soften_constants(hits, folder), folder),
+        stages=tuple(stages),
+        not_reviewed=tuple(dict.fromkeys(not_reviewed)),
     )
 
 

@@ -37,7 +37,9 @@ _CONFIDENCES: Final = {"HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.45}
 @lru_cache(maxsize=1)
 def load() -> Any:
     """Import bandit, which takes a third of a second; returns its manager module."""
-    from bandit.core import manager
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it hands a deprecated argument to its plugin loader
+        from bandit.core import manager
 
     # It reports what it skips, and draws a progress bar if INFO is on: both are told in our own way.
     logging.getLogger("bandit").setLevel(logging.CRITICAL + 1)

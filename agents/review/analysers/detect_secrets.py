@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from agents.review.analysers.analysis import Analysis
-from agents.review.analysers.secrets import DESCRIPTION, FIX, TITLE, holds_value, is_private_key
+from agents.review.analysers.secrets import (
+    DESCRIPTION,
+    FIX,
+    TITLE,
+    is_looked_up,
+    is_private_key,
+    may_be_secret,
+)
 from schemas.review import Hit, NotReviewed, Severity, Stage
 
 SOURCE_BYTES_MAX: Final = 1_000_000
@@ -22,6 +29,8 @@ LINE_CHARS_MAX: Final = 4_000
 proportion to the square of the length."""
 FILE_SECONDS_MAX: Final = 5.0
 HITS_MAX: Final = 200
+DISTINCT_CHARS_MIN: Final = 6
+"""In a provider's key; documentation fills the shape with x."""
 KEYWORD: Final = "Secret Keyword"
 PRIVATE_KEY: Final = "Private Key"
 PLUGINS: Final = (
@@ -128,10 +137,10 @@ def _is_real(line: str, value: str, *, is_keyword: bool) -> bool:
     if heuristic.is_templated_secret(value) or heuristic.is_prefixed_with_dollar_sign(value):
         return False
     if not is_keyword:
-        return True
+        return len(set(value)) >= DISTINCT_CHARS_MIN
     if heuristic.is_indirect_reference(line) or heuristic.is_potential_uuid(value):
         return False
-    return holds_value(line)
+    return may_be_secret(value) and not is_looked_up(line)
 
 
 def _hit(path: str, line: int, kind: str) -> Hit:

@@ -21,6 +21,8 @@ _LITERAL = re.compile(
     r"""(?P<quote>["'`])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)(?P<key>\s*[:\]]|\s*=>)?"""
 )
 _BARE = re.compile(r"""(?<=[=:])(?P<space>\s*)(?P<value>[^\s"'`,;{}()\[\]]+)""")
+_RUN = re.compile(r"""(?<=["'`])(?=[^\s"'`]*\d)[^\s"'`]{6,}(?=["'`])""")
+"""What stands between two quotes, for lines where an apostrophe before shifts the literals."""
 _KEY_LIKE = re.compile(r"(?=[\w+/=.-]*\d)[\w+/=.-]{16,}")
 
 
@@ -108,6 +110,7 @@ def _without_literals(line: str, found: dict[str, str]) -> str:
             ),
             line,
         )
+    line = _RUN.sub(lambda match: shortened(match[0]), line)
     return _KEY_LIKE.sub(lambda match: shortened(match[0]), line)
 
 

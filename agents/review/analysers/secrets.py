@@ -60,9 +60,8 @@ _ASSIGNED = re.compile(
 _SETTING = re.compile(
     r"^\s*(?:export\s+|-\s+)?(?P<name>[A-Za-z_][\w.-]{1,60})\s*[=:]\s*(?P<value>[^\s#\"'$<{]\S{5,400})\s*(?:#.*)?$"
 )
-_LITERAL = re.compile(r"""(?P<quote>["'])(?P<value>[^"'\n]{4,400})(?P=quote)""")
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40,}")
-_PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*")
+_PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*|\][*+{]")
 """A regular expression, which says what a token looks like and is none."""
 _SHORT = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{6,7}")
 _LOOKED_UP = re.compile(
@@ -123,14 +122,14 @@ def _is_given(line: str, language: str) -> bool:
     """Whether a line gives a literal to a name that holds secrets, or holds a connection string with one."""
     if any(is_secret_value(match["value"]) for match in _CONNECTION.finditer(line)):
         return True
-    if language in _BY_TREE or _LOOKED_UP.search(line):
+    if language in _BY_TREE or is_looked_up(line):
         return False
     if any(
-        is_secret_name(match["name"]) and _may_be_secret(match["value"]) for match in _ASSIGNED.finditer(line)
+        is_secret_name(match["name"]) and may_be_secret(match["value"]) for match in _ASSIGNED.finditer(line)
     ):
         return True
     setting = _SETTING.match(line) if language in _UNQUOTED else None
-    return setting is not None and is_secret_name(setting["name"]) and _may_be_secret(setting["value"])
+    return setting is not None and is_secret_name(setting["name"]) and may_be_secret(setting["value"])
 
 
 def values_in(line: str) -> list[str]:
@@ -139,16 +138,12 @@ def values_in(line: str) -> list[str]:
     values = [match[0] for _, pattern in _SHAPES for match in pattern.finditer(line)]
     values += [match["value"] for match in _CONNECTION.finditer(line)]
     values += [match["value"] for match in _ASSIGNED.finditer(line) if is_secret_name(match["name"])]
-    return [value for value in values if _may_be_secret(value)]
+    return [value for value in values if may_be_secret(value)]
 
 
-def holds_value(line: str) -> bool:
-    """Whether a line holds a value that may be a secret, rather than placeholders, look-ups and plain words."""
-    if _LOOKED_UP.search(line):
-        return False
-    setting = _SETTING.match(line)
-    values = [match["value"] for match in _LITERAL.finditer(line)] + ([setting["value"]] if setting else [])
-    return any(_may_be_secret(value) for value in values)
+def is_looked_up(line: str) -> bool:
+    """Whether a line takes its values from somewhere else, such as the environment."""
+    return _LOOKED_UP.search(line) is not None
 
 
 def is_private_key(lines: Sequence[str], number: int) -> bool:
@@ -159,7 +154,8 @@ def is_private_key(lines: Sequence[str], number: int) -> bool:
     return _KEY_BODY.search(rest.replace("\\n", "")) is not None
 
 
-def _may_be_secret(value: str) -> bool:
+def may_be_secret(value: str) -> bool:
+    """Whether a value that stands where a secret would is one, rather than a placeholder, a word or a pattern."""
     if _PATTERN.search(value):
         return False
     return is_secret_value(value) or (

@@ -64,6 +64,7 @@ SHELL = ["B602", "S602", "PY-SHELL"]
         ("# nosec B602", SHELL),
         ("# nosec: B602,B607 # more", SHELL),
         ("# nosec B607", []),
+        ("# nosec see ABC123", EVERYTHING),
         ("# nosecond", []),
         ("# noqa", [*SHELL, "E722"]),
         ("# NOQA:E722", ["E722"]),

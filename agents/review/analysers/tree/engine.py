@@ -8,7 +8,7 @@ from tree_sitter import Node, QueryCursor, Tree
 
 from agents.review.analysers.tree.conditions import Conditions
 from agents.review.analysers.tree.languages import Region, grammar_of, parse
-from agents.review.analysers.tree.rules import Rule, RuleQuery, query_for
+from agents.review.analysers.tree.rules import Rule, RuleQuery, queries_for
 from schemas.review import LINE_CHARS_MAX, Hit
 
 ANALYSER: Final = "labverse"
@@ -48,7 +48,7 @@ def has_rules(role: str, path: str) -> bool:
     """Whether any rule of this role could apply to this file. A `.vue` file holds two languages."""
     grammar = grammar_of(path)
     grammars = ("vue", "javascript", "typescript", "tsx") if grammar == "vue" else (grammar,)
-    return bool(grammar) and any(query_for(name, role) is not None for name in grammars)
+    return bool(grammar) and any(queries_for(name, role) for name in grammars)
 
 
 def review(raw: bytes, path: str, role: str) -> Outcome:
@@ -69,16 +69,16 @@ def review(raw: bytes, path: str, role: str) -> Outcome:
     found: dict[tuple[str, int], Hit] = {}
     left_out: list[str] = []
     for region in regions:
-        query = query_for(region.grammar, role)
-        if query is not None:
-            if _is_deeper(region.tree, TREE_DEPTH_MAX):
-                left_out.append(
-                    f"code nested deeper than {TREE_DEPTH_MAX} levels was not matched against the rules"
-                )
-            for rule, captures in _matches(query, region, len(source), conditions, left_out):
-                if _applies(rule, path):
-                    node = captures["hit"][0]
-                    found.setdefault((rule.id, node.start_byte), _hit(rule, captures, path, lines))
+        queries = [query for query in queries_for(region.grammar, role) if query.may_match(source)]
+        queries = [query for query in queries if _applies(query.rule, path)]
+        if queries and _is_deeper(region.tree, TREE_DEPTH_MAX):
+            left_out.append(
+                f"code nested deeper than {TREE_DEPTH_MAX} levels was not matched against the rules"
+            )
+        for query in queries:
+            for captures in _matches(query, region, len(source), conditions, left_out):
+                key = (query.rule.id, captures["hit"][0].start_byte)
+                found.setdefault(key, _hit(query.rule, captures, path, lines))
     if conditions.is_late:
         left_out.append(f"gave up after {FILE_SECONDS_MAX:g} s: the rest was not matched against the rules")
     hits = sorted(found.values(), key=lambda hit: (hit.line, hit.column, hit.rule))
@@ -98,9 +98,9 @@ def normalise(raw: bytes) -> bytes:
 
 def _matches(
     query: RuleQuery, region: Region, size: int, conditions: Conditions, left_out: list[str]
-) -> list[tuple[Rule, dict[str, list[Node]]]]:
-    """All matches of one region. What lies across two windows is met twice; the caller keeps one."""
-    matches: list[tuple[Rule, dict[str, list[Node]]]] = []
+) -> list[dict[str, list[Node]]]:
+    """All matches in one region. What lies across two windows is met twice; the caller keeps one."""
+    matches: list[dict[str, list[Node]]] = []
     for start in range(0, max(size, 1), WINDOW_BYTES):
         if time.monotonic() > conditions.deadline_s:
             conditions.is_late = True
@@ -110,14 +110,11 @@ def _matches(
         cursor.set_max_start_depth(TREE_DEPTH_MAX)
         if size > WINDOW_BYTES:
             cursor.set_byte_range(start, start + WINDOW_BYTES)
-        matches += [
-            (query.rules[index], captures)
-            for index, captures in cursor.matches(region.tree.root_node, conditions)
-        ]
+        matches += [captures for _, captures in cursor.matches(region.tree.root_node, conditions)]
         if cursor.did_exceed_match_limit:
             left_out.append("too many unfinished matches at once: some rules may have missed a place")
         if len(matches) > MATCHES_MAX:
-            left_out.append(f"more than {MATCHES_MAX} matches: the rest was not matched against the rules")
+            left_out.append(f"more than {MATCHES_MAX} matches of {query.rule.id}: the rest was not looked at")
             break
     return matches
 

@@ -1,4 +1,4 @@
-"""Rules as data: the YAML files beside this module, and the one query that they make per language and role.
+"""Rules as data: the YAML files beside this module, and the queries that they hold for each language and role.
 
 A rule has an id, a role, a severity and what to tell people; its variants hold a tree-sitter query for some
 languages and examples that it must and must not hit. In a query the capture `@hit` is the place reported, and
@@ -7,7 +7,6 @@ conditions of `conditions.py`.
 """
 
 import re
-from bisect import bisect_right
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -18,6 +17,7 @@ from tree_sitter import Query, QueryError
 
 from agents.review.analysers.tree.conditions import CONDITIONS
 from agents.review.analysers.tree.languages import language_of
+from agents.review.analysers.tree.needs import words_needed
 from schemas.review import Severity
 
 RULES_PACKAGE: Final = "agents.review.analysers.tree"
@@ -73,11 +73,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RuleQuery(NamedTuple):
-    """The patterns of many rules in one query: a tree is walked once, however many rules there are."""
+    """A rule in one language, and the words without which it can't match (empty: it may match anything)."""
 
-    query: Query
-    rules: tuple[Rule, ...]
-    """The rule that each pattern belongs to, by pattern index."""
+    rule: Rule
+    grammar: str
+    text: str
+    words: tuple[bytes, ...]
+
+    def may_match(self, source: bytes) -> bool:
+        """Whether the query is worth running: most rules are about something that a file doesn't use."""
+        return not self.words or any(word in source for word in self.words)
+
+    @property
+    def query(self) -> Query:
+        """The compiled query.
+
+        Raises:
+            RuleError: it doesn't compile; names the rule.
+        """
+        return _compiled(self)
 
 
 class RuleError(ValueError):
@@ -123,42 +137,21 @@ class _RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 @cache
-def query_for(grammar: str, role: str) -> RuleQuery | None:
-    """The compiled patterns of `role` for a language, or None if it has none. Compiled at the first call.
-
-    Raises:
-        RuleError: a query doesn't compile; names the rule.
-    """
-    parts = [
-        (rule, variant.query)
+def queries_for(grammar: str, role: str) -> tuple[RuleQuery, ...]:
+    """What `role` looks for in a language."""
+    return tuple(
+        RuleQuery(rule, grammar, variant.query, words_needed(variant.query))
         for rule in load_rules()
         if rule.role == role
         for variant in rule.variants
         if grammar in variant.languages
-    ]
-    if not parts:
-        return None
-    starts: list[int] = []
-    source = ""
-    for _, text in parts:
-        starts.append(len(source.encode()))
-        source += text + "\n"
-    try:
-        query = Query(language_of(grammar), source)
-    except QueryError:
-        raise _culprit(parts, grammar) from None
-    owners = (
-        parts[bisect_right(starts, query.start_byte_for_pattern(index)) - 1][0]
-        for index in range(query.pattern_count)
     )
-    return RuleQuery(query, tuple(owners))
 
 
-def _culprit(parts: list[tuple[Rule, str]], grammar: str) -> RuleError:
-    """Which of the patterns doesn't compile."""
-    for rule, text in parts:
-        try:
-            Query(language_of(grammar), text)
-        except QueryError as error:
-            return RuleError(f"rule {rule.id}, {grammar}: {error}")
-    return RuleError(f"the {grammar} rules compile one by one but not together")
+@cache
+def _compiled(query: RuleQuery) -> Query:
+    """Compiled when it is first needed, once a process: it takes some milliseconds."""
+    try:
+        return Query(language_of(query.grammar), query.text)
+    except QueryError as error:
+        raise RuleError(f"rule {query.rule.id}, {query.grammar}: {error}") from error

@@ -1,0 +1,153 @@
+"""Python text that is put together from nothing but constants: an analyser sees the addition, not that it is safe.
+
+Bandit and Ruff report every SQL statement and shell command that is built at run time. Most of the false ones
+among them put in a table name that is a constant, or as many question marks as there are values. Those hits stay,
+as low ones: whoever changes the code should know.
+
+This is a judgement on one file's syntax, not data flow: a name counts as constant if it is written in capitals,
+or if everything that the file ever gives to it is constant and no function has a parameter of that name.
+"""
+
+import ast
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from schemas.review import Hit, Severity
+
+RULES: Final = frozenset({"B602", "S602", "B605", "S605", "B608", "S608"})
+CONFIDENCE: Final = 0.3
+NOTE: Final = "Here everything that is put in seems to be constant, so it is safe as long as that stays so."
+SOURCE_BYTES_MAX: Final = 1_000_000
+NESTING_MAX: Final = 12
+"""Names followed one to the next, and expressions inside expressions; beyond it nothing counts as constant."""
+
+_NUMBERS: Final = frozenset({"int", "float", "len", "bool"})
+
+
+def soften_constants(hits: Sequence[Hit], folder: Path) -> list[Hit]:
+    """The same hits, those about constant text as low ones."""
+    paths = {hit.path for hit in hits if hit.rule in RULES}
+    modules = {path: module for path in paths if (module := _parse(folder / path)) is not None}
+    return [
+        _soften(hit)
+        if hit.rule in RULES and hit.path in modules and _is_safe(hit, modules[hit.path])
+        else hit
+        for hit in hits
+    ]
+
+
+class _Module:
+    """What the names of one file are given."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+        self.given: dict[str, list[ast.expr]] = defaultdict(list)
+        self.unknown: set[str] = set()
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    self.given[name].append(value)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    self.given[name].append(value)
+                case ast.AugAssign(target=ast.Name(id=name), value=value):
+                    self.given[name].append(value)
+                case ast.NamedExpr(target=ast.Name(id=name), value=value):
+                    self.given[name].append(value)
+                case ast.arg(arg=name):
+                    self.unknown.add(name)
+        plain = {id(target) for node in ast.walk(tree) for target in _plain_targets(node)}
+        self.unknown |= {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in plain
+        }
+
+    def is_constant(self, node: ast.expr, depth: int = 0) -> bool:
+        """Whether the value is known from the source, or can only be a number."""
+        if depth > NESTING_MAX:
+            return False
+        match node:
+            case ast.Constant():
+                return True
+            case ast.Name(id=name) if not name.isupper():
+                values = [] if name in self.unknown else self.given.get(name, [])
+                return bool(values) and all(self.is_constant(value, depth + 1) for value in values)
+            case ast.Name() | ast.Attribute():
+                return (node.id if isinstance(node, ast.Name) else node.attr).isupper()
+            case ast.Call(func=ast.Name(id=name)) if name in _NUMBERS:
+                return True
+            case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join" | "format"), args=args):
+                parts = [*args, *(keyword.value for keyword in node.keywords)]
+                return all(self.is_constant(part, depth + 1) for part in parts)
+            case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
+                return self.is_constant(element, depth + 1)
+            case ast.BinOp(op=ast.Mult(), left=left, right=right):  # "?, " * len(ids), or [mark] * count
+                return self.is_constant(left, depth + 1) or self.is_constant(right, depth + 1)
+            case _:
+                parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+                known = (ast.BinOp, ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.IfExp)
+                return isinstance(node, known) and all(self.is_constant(part, depth + 1) for part in parts)
+
+
+def _plain_targets(node: ast.AST) -> list[ast.expr]:
+    """Names that are given one value that can be looked at, and not an item of something."""
+    match node:
+        case ast.Assign(targets=[ast.Name() as target]):
+            return [target]
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target) | ast.NamedExpr(target=target):
+            return [target]
+    return []
+
+
+def _is_safe(hit: Hit, module: _Module) -> bool:
+    texts = list(_texts(hit, module.tree))
+    return bool(texts) and all(module.is_constant(text) for text in texts)
+
+
+def _texts(hit: Hit, tree: ast.Module) -> Iterator[ast.expr]:
+    """The expressions that a hit is about: commands given to a call, or strings built, that begin on its lines."""
+    is_sql = hit.rule.endswith("608")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.expr) or not hit.line <= node.lineno <= max(hit.line, hit.end_line):
+            continue
+        if is_sql and _builds_text(node):
+            yield node
+        elif not is_sql and isinstance(node, ast.Call) and node.args and node.lineno == hit.line:
+            yield node.args[0]
+
+
+def _builds_text(node: ast.expr) -> bool:
+    match node:
+        case ast.JoinedStr() | ast.BinOp(op=ast.Add() | ast.Mod()):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="format")):
+            return True
+    return False
+
+
+def _soften(hit: Hit) -> Hit:
+    return msgspec.structs.replace(
+        hit,
+        severity=Severity.LOW,
+        confidence=min(hit.confidence, CONFIDENCE),
+        description=f"{hit.description} {NOTE}".strip(),
+    )
+
+
+def _parse(path: Path) -> _Module | None:
+    """None for a file that can't be read or parsed: its hits stay as they are."""
+    try:
+        with path.open("rb") as file:
+            source = file.read(SOURCE_BYTES_MAX + 1)
+        if len(source) > SOURCE_BYTES_MAX:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the code under review, such as invalid escapes
+            return _Module(ast.parse(source))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
