@@ -6,7 +6,7 @@ from typing import Final
 
 from agents.review.languages import CODE, language_of
 
-_WEB: Final = frozenset({"javascript", "typescript", "tsx", "vue"})
+_PAGES: Final = frozenset({"javascript", "typescript", "tsx", "vue", "dart"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ _ALL: Final = (
         title="Accessibility",
         focus="Pages that people who use a keyboard or a screen reader can't use.",
         analysers=("labverse",),
-        languages=_WEB,
+        languages=_PAGES,
     ),
 )
 

@@ -5,6 +5,7 @@ with an error, a file that could not be looked at is named with the reason.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,10 +13,15 @@ from typing import Final, Protocol
 from agents.review.analysers.analysis import Analysis
 from agents.review.analysers.constant_parts import soften_constants
 from agents.review.analysers.quote import finish_hits
-from agents.review.roles import ROLES
+from agents.review.roles import pick_roles
 from schemas.review import Hit, NotReviewed, Stage
 
 __all__ = ["Analyser", "Analysis", "analyse", "warm_up"]
+
+
+HITS_MAX: Final = 200
+"""Of one analyser in one file: nobody reads more, and a generated file may bring thousands."""
+REASON_CHARS_MAX: Final = 300
 
 
 class Analyser(Protocol):
@@ -75,28 +81,46 @@ def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
     """Run all analysers of `role` over files `paths` (relative, with forward slashes) under `folder`.
 
     Raises:
-        KeyError: there is no such role.
+        ValueError: there is no such role.
     """
+    (point_of_view,) = pick_roles([role])
     hits: list[Hit] = []
     stages: list[Stage] = []
     not_reviewed: list[NotReviewed] = []
-    chosen = [path for path in paths if ROLES[role].applies(path)]
-    for name in ROLES[role].analysers:
+    chosen = [path for path in paths if point_of_view.applies(path)]
+    for name in point_of_view.analysers:
         started = time.monotonic()
         try:
             analysis = analyser(name).run(role, folder, chosen)
         except Exception as error:  # a bug in one analyser must not take the others' findings along
-            reason = f"{type(error).__name__}: {error}"[:300]
+            reason = f"{type(error).__name__}: {error}"[:REASON_CHARS_MAX]
             stages.append(Stage(analyser=name, seconds=time.monotonic() - started, error=reason))
             continue
         hits += analysis.hits
         stages += analysis.stages
         not_reviewed += analysis.not_reviewed
+    finished, cut = _cut(finish_hits(soften_constants(hits, folder), folder))
     return Analysis(
-        hits=finish_hits(soften_constants(hits, folder), folder),
-        stages=tuple(stages),
-        not_reviewed=tuple(dict.fromkeys(not_reviewed)),
+        hits=finished, stages=tuple(stages), not_reviewed=tuple(dict.fromkeys([*not_reviewed, *cut]))
     )
+
+
+def _cut(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], list[NotReviewed]]:
+    """At most `HITS_MAX` hits of each analyser in each file, the worst first, and what was cut."""
+    counts = Counter((hit.analyser, hit.path) for hit in hits)
+    if all(count <= HITS_MAX for count in counts.values()):
+        return tuple(hits), []
+    kept: list[Hit] = []
+    taken: Counter[tuple[str, str]] = Counter()
+    for hit in sorted(hits, key=lambda hit: hit.severity.rank):
+        taken[hit.analyser, hit.path] += 1
+        if taken[hit.analyser, hit.path] <= HITS_MAX:
+            kept.append(hit)
+    return tuple(kept), [
+        NotReviewed(path=path, reason=f"{count - HITS_MAX} of {count} findings were cut", stage=name)
+        for (name, path), count in counts.items()
+        if count > HITS_MAX
+    ]
 
 
 def warm_up() -> None:

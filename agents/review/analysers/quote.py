@@ -20,10 +20,10 @@ SHORTEST_SECRET: Final = 6
 _LITERAL = re.compile(
     r"""(?P<quote>["'`])(?P<value>(?:\\.|(?!(?P=quote)).)*)(?P=quote)(?P<key>\s*[:\]]|\s*=>)?"""
 )
-_BARE = re.compile(r"""(?<=[=:])(?P<space>\s*)(?P<value>[^\s"'`,;{}()\[\]]+)""")
+_BARE = re.compile(r"""(?<=[=:])(?P<space>[\s"'`(\[{]*)(?P<value>[^\s"'`,;{}()\[\]]+)""")
 _RUN = re.compile(r"""(?<=["'`])(?=[^\s"'`]*\d)[^\s"'`]{6,}(?=["'`])""")
 """What stands between two quotes, for lines where an apostrophe before shifts the literals."""
-_KEY_LIKE = re.compile(r"(?=[\w+/=.-]*\d)[\w+/=.-]{16,}")
+_KEY_LIKE = re.compile(r"(?=[\w+/.-]*\d)[\w+/.-]{16,}={0,2}")
 
 
 def finish_hits(hits: Sequence[Hit], folder: Path) -> tuple[Hit, ...]:

@@ -63,6 +63,8 @@ _SETTING = re.compile(
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40,}")
 _PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*|\][*+{]")
 """A regular expression, which says what a token looks like and is none."""
+_TYPED = re.compile(r"(?i)(?:1234567|abcdefg|qwerty)(?=\w{5,})")
+"""Typed along the keyboard, with more behind it: no random key, but people do commit such ones."""
 _SHORT = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{6,7}")
 _LOOKED_UP = re.compile(
     r"(?i)environ|getenv|get_secret|getpass|input\(|vault|secretsmanager|config\[|settings\."
@@ -142,8 +144,9 @@ def values_in(line: str) -> list[str]:
 
 
 def is_looked_up(line: str) -> bool:
-    """Whether a line takes its values from somewhere else, such as the environment."""
-    return _LOOKED_UP.search(line) is not None
+    """Whether what a line gives comes from somewhere else, such as the environment."""
+    name, sign, value = line.partition("=")
+    return _LOOKED_UP.search(value if sign else name) is not None
 
 
 def is_private_key(lines: Sequence[str], number: int) -> bool:
@@ -158,9 +161,11 @@ def may_be_secret(value: str) -> bool:
     """Whether a value that stands where a secret would is one, rather than a placeholder, a word or a pattern."""
     if _PATTERN.search(value):
         return False
-    return is_secret_value(value) or (
-        _SHORT.fullmatch(value) is not None and is_secret_value(f"{value}{value}")
-    )
+    if is_secret_value(value):
+        return True
+    if _SHORT.fullmatch(value):
+        return is_secret_value(f"{value}{value}")
+    return _TYPED.search(value) is not None and is_secret_value(_TYPED.sub("k7w", value))
 
 
 def _hit(path: str, line: int, what: str, confidence: float) -> Hit:

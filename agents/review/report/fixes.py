@@ -17,7 +17,8 @@ _CODE = re.compile(
     | (?:def|class|if|elif|else|for|while|with|try|except|finally|async)\b.*:
     | [^A-Z].*\{
     | [)\]}]+[;,]?
-    | [@\#]\w.*[\w)]
+    | @\w.*[\w)]
+    | (?:\#|//)[ ]?\S.*
     """,
     re.X,
 )

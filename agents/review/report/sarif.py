@@ -212,7 +212,7 @@ def _markdown(finding: Finding) -> str:
 
 def _text(text: str) -> str:
     """A plain text message, in which `[words](target)` would be a link: nobody's code should make one."""
-    return text[:TEXT_CHARS_MAX].replace("](", "] (").encode("utf-8", "backslashreplace").decode()
+    return text[:TEXT_CHARS_MAX].replace("](", "] (")
 
 
 def _utc(rfc3339: str) -> str:

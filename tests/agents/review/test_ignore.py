@@ -56,6 +56,8 @@ def test_a_walk_finds_what_git_finds(outer: list[str], inner: list[str]) -> None
     [
         ("a/**", "a", True, False),
         ("a/**", "a/b", False, True),
+        ("a/**/", "a", True, False),
+        ("a/**/", "a/b", True, True),
         ("a/**/", "a/b", False, False),
         ("**/", "a", True, True),
         ("**/", "a", False, False),

@@ -69,14 +69,14 @@ def review(raw: bytes, path: str, role: str) -> Outcome:
     found: dict[tuple[str, int], Hit] = {}
     left_out: list[str] = []
     for region in regions:
-        queries = [query for query in queries_for(region.grammar, role) if query.may_match(source)]
-        queries = [query for query in queries if _applies(query.rule, path)]
+        rules = [query for query in queries_for(region.grammar, role) if _applies(query.rule, path)]
+        queries = [(query, ranges) for query in rules if (ranges := _ranges(query, source))]
         if queries and _is_deeper(region.tree, TREE_DEPTH_MAX):
             left_out.append(
                 f"code nested deeper than {TREE_DEPTH_MAX} levels was not matched against the rules"
             )
-        for query in queries:
-            for captures in _matches(query, region, len(source), conditions, left_out):
+        for query, ranges in queries:
+            for captures in _matches(query, region, ranges, conditions, left_out):
                 key = (query.rule.id, captures["hit"][0].start_byte)
                 found.setdefault(key, _hit(query.rule, captures, path, lines))
     if conditions.is_late:
@@ -96,20 +96,31 @@ def normalise(raw: bytes) -> bytes:
     return raw.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").encode()
 
 
+def _ranges(query: RuleQuery, source: bytes) -> list[tuple[int, int]]:
+    """Ranges of bytes to match one after the other; a match that lies across two of them is met twice."""
+    spots = query.spots(source)
+    if spots is None:
+        return [(start, start + WINDOW_BYTES) for start in range(0, max(len(source), 1), WINDOW_BYTES)]
+    return spots
+
+
 def _matches(
-    query: RuleQuery, region: Region, size: int, conditions: Conditions, left_out: list[str]
+    query: RuleQuery,
+    region: Region,
+    ranges: list[tuple[int, int]],
+    conditions: Conditions,
+    left_out: list[str],
 ) -> list[dict[str, list[Node]]]:
-    """All matches in one region. What lies across two windows is met twice; the caller keeps one."""
+    """All matches in one region that touch one of the ranges; some of them twice."""
     matches: list[dict[str, list[Node]]] = []
-    for start in range(0, max(size, 1), WINDOW_BYTES):
+    for start, end in ranges:
         if time.monotonic() > conditions.deadline_s:
             conditions.is_late = True
         if conditions.is_late:
             break
         cursor = QueryCursor(query.query, match_limit=OPEN_MATCHES_MAX)
         cursor.set_max_start_depth(TREE_DEPTH_MAX)
-        if size > WINDOW_BYTES:
-            cursor.set_byte_range(start, start + WINDOW_BYTES)
+        cursor.set_byte_range(start, end)
         matches += [captures for _, captures in cursor.matches(region.tree.root_node, conditions)]
         if cursor.did_exceed_match_limit:
             left_out.append("too many unfinished matches at once: some rules may have missed a place")

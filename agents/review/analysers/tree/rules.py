@@ -17,7 +17,7 @@ from tree_sitter import Query, QueryError
 
 from agents.review.analysers.tree.conditions import CONDITIONS
 from agents.review.analysers.tree.languages import language_of
-from agents.review.analysers.tree.needs import words_needed
+from agents.review.analysers.tree.needs import spots_of, words_needed
 from schemas.review import Severity
 
 RULES_PACKAGE: Final = "agents.review.analysers.tree"
@@ -80,9 +80,9 @@ class RuleQuery(NamedTuple):
     text: str
     words: tuple[bytes, ...]
 
-    def may_match(self, source: bytes) -> bool:
-        """Whether the query is worth running: most rules are about something that a file doesn't use."""
-        return not self.words or any(word in source for word in self.words)
+    def spots(self, source: bytes) -> list[tuple[int, int]] | None:
+        """Ranges of bytes that a match must touch; None if it may stand anywhere, none if it can't match."""
+        return spots_of(self.words, source) if self.words else None
 
     @property
     def query(self) -> Query:

@@ -15,7 +15,7 @@ from schemas.review import Hit, NotReviewed, Severity
 SQL = {
     "f-string": "f\"SELECT * FROM users WHERE username = '{username}'\"",
     "percent": "\"SELECT * FROM users WHERE username = '%s'\" % username",
-    "sum": "\"SELECT * FROM users WHERE username = '\" + username + \"'\"",
+    "sum": '"SELECT * FROM users WHERE username = \'" + username + "\'"',
     "format": "\"SELECT * FROM users WHERE username = '{}'\".format(username)",
 }
 COMMANDS = {
@@ -177,7 +177,9 @@ def test_an_analyser_that_breaks_is_a_stage_with_an_error(
     monkeypatch.setitem(analysers._made, "bandit", Broken())
     (tmp_path / "app.py").write_text("eval(input())\n")
     analysis = analyse("security", tmp_path, ["app.py"])
-    assert {stage.analyser: stage.error for stage in analysis.stages}["bandit"] == "RuntimeError: out of order"
+    assert {stage.analyser: stage.error for stage in analysis.stages}[
+        "bandit"
+    ] == "RuntimeError: out of order"
     assert {hit.rule for hit in analysis.hits if hit.analyser == "ruff"} == {"S307"}
 
 

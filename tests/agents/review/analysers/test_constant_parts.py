@@ -35,7 +35,7 @@ def test_sql_put_together_from_constants_is_a_low_finding(tmp_path: Path, source
     [
         'def f(db, table):\n    return db.execute("SELECT * FROM " + table)\n',
         'TABLE = "users"\ndef f(db, n):\n    return db.execute(f"SELECT * FROM {TABLE} WHERE id = {n}")\n',
-        'def f(db):\n    name = input()\n    return db.execute(f"SELECT * FROM users WHERE name = \'{name}\'")\n',
+        "def f(db):\n    name = input()\n    return db.execute(f\"SELECT * FROM users WHERE name = '{name}'\")\n",
         'def f(db):\n    name = "a"\n    for name in db.names():\n        db.execute(f"SELECT * FROM t WHERE n = \'{name}\'")\n',
         'def f(db):\n    q = "a"\n    q += input()\n    return db.execute(f"SELECT * FROM users WHERE name = \'{q}\'")\n',
         'def f(db):\n    a, b = input().split()\n    return db.execute("SELECT * FROM users WHERE a = %s" % a)\n',

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agents.review.analysers.tree import rules as rules_module
 from agents.review.analysers.tree.engine import review
 from agents.review.analysers.tree.languages import GRAMMARS
 from agents.review.analysers.tree.rules import Example, Rule, Variant, load_rules
@@ -73,3 +74,20 @@ def lines_hit(rule: Rule, path: str, code: str) -> list[int]:
     outcome = review(code.encode(), path, rule.role)
     assert outcome.left_out == ()
     return [hit.line for hit in outcome.hits if hit.rule == rule.id]
+
+
+@pytest.mark.parametrize("suffix", [".js", ".tsx", ".swift", ".dart", ".py"])
+def test_looking_only_where_words_stand_finds_the_same(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [
+        code
+        for rule in load_rules()
+        for _, path, code, _ in examples(rule)
+        if path.endswith(f"snippet{suffix}")
+    ]
+    for at in range(0, len(codes), 10):
+        source = ("\n" * 3).join(codes[at : at + 10]).encode()
+        for role in sorted({rule.role for rule in load_rules()}):
+            near = review(source, f"src/a{suffix}", role)
+            with monkeypatch.context() as patch:
+                patch.setattr(rules_module, "spots_of", lambda words, source: None)
+                assert review(source, f"src/a{suffix}", role) == near

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from agents.review.report import render
 from agents.review.report import markdown as markdown_module
+from agents.review.report import render
 from schemas.review import AgentWork, Finding, FindingStatus, NotReviewed, ReviewReport, Severity, Stage
 
 SQL = Finding(
