@@ -14,7 +14,8 @@ from bus.connection import Connection
 from bus.envelope import Envelope, read_envelope
 from bus.errors import DecodeError
 from bus.outbox import Outbox
-from bus.reader import StreamReader, stream_sequence
+from bus.pull import read_delivery
+from bus.reader import StreamReader
 from bus.streams import EVENTS
 from schemas.event import SUBJECT_ROOT, Event, tag_of
 from schemas.task import TaskExpired, TaskStepFailed
@@ -48,7 +49,9 @@ async def task_events(
         while not (only_stored and reader.is_caught_up):
             message = await reader.read()
             try:
-                envelope = read_envelope(message.subject, message.headers, stream_sequence(message.reply))
+                envelope = read_envelope(
+                    message.subject, message.headers, read_delivery(message.reply).stream_seq
+                )
                 event = await outbox.decode(envelope, message.data)
             except DecodeError:
                 continue

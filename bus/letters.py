@@ -11,7 +11,8 @@ from bus.envelope import DUE_ROOT, Envelope, header_lines, now_text, read_envelo
 from bus.errors import AlreadyHandledError, BusError, DecodeError
 from bus.outbox import Outbox
 from bus.publisher import Publisher
-from bus.reader import StreamReader, stream_sequence
+from bus.pull import read_delivery
+from bus.reader import StreamReader
 from bus.redact import redact
 from bus.streams import DEAD
 from schemas.event import SUBJECT_ROOT
@@ -79,7 +80,7 @@ class Letters:
         Raises:
             PublishError: it could not be stored; the message must not be acknowledged then.
         """
-        seq = stream_sequence(message.reply)
+        seq = read_delivery(message.reply).stream_seq
         subject = f"dead.{durable}.{stream}.{seq}"
         lines = header_lines(
             {
@@ -186,7 +187,7 @@ def _foreign_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _read_letter(message: Msg) -> DeadLetter:
-    number = stream_sequence(message.reply)
+    number = read_delivery(message.reply).stream_seq
     if message.subject.startswith("$JS."):
         return _read_advisory(number, message.data)
     headers: dict[str, str] = message.headers or {}

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from nats.aio.msg import Msg
@@ -28,6 +28,30 @@ NAK: Final = b"-NAK"
 SILENCE_MAX_S: Final = 2.5 * HEARTBEAT_S
 ENSURE_PAUSE_S: Final = (0.02, 1.0)
 """First and longest pause between attempts to find the consumer again."""
+
+
+class Delivery(NamedTuple):
+    """What a delivered message's reply subject says of it."""
+
+    consumer: str
+    received: int
+    stream_seq: int
+    pending: int
+
+
+def read_delivery(reply: str) -> Delivery:
+    """Take a reply subject apart: `$JS.ACK.<stream>.<consumer>.<received>.<stream seq>.<consumer seq>.<time>.
+    <pending>`, or with `<domain>.<account>` after ACK and a random token at the end.
+
+    Raises:
+        ValueError: it is none.
+    """
+    tokens = reply.split(".")
+    if len(tokens) > 9:
+        tokens = tokens[2:11]
+    if len(tokens) != 9:
+        raise ValueError(f"{reply[:200]!r} is no acknowledgement subject of JetStream")
+    return Delivery(tokens[3], int(tokens[4]), int(tokens[5]), int(tokens[8]))
 
 
 class PullLoop:

@@ -9,17 +9,12 @@ from nats.aio.msg import Msg
 
 from bus.connection import Connection
 from bus.errors import BusError
-from bus.pull import PullLoop
+from bus.pull import PullLoop, read_delivery
 from schemas.ids import new_id
 
 CAPACITY: Final = 512
 FORGOTTEN_AFTER_S: Final = 60.0
 """The server removes a reader's consumer when nobody pulled from it for so long."""
-
-
-def stream_sequence(reply: str) -> int:
-    """Stream sequence out of a delivered message's reply subject, `$JS.ACK.…`."""
-    return int(reply.split(".")[-4])
 
 
 class StreamReader:
@@ -95,12 +90,13 @@ class StreamReader:
         return out
 
     def _on_message(self, message: Msg) -> None:
-        seq = stream_sequence(message.reply)
-        if seq <= self._last_seq:
-            self._loop.release()  # a late delivery of a consumer that we have replaced
+        delivery = read_delivery(message.reply)
+        if delivery.consumer != self._consumer or delivery.stream_seq <= self._last_seq:
+            # Of a consumer that we have replaced: after a break it would go on behind the gap.
+            self._loop.release()
             return
-        self._last_seq = seq
-        self._left = int(message.reply.rsplit(".", 1)[1])
+        self._last_seq = delivery.stream_seq
+        self._left = delivery.pending
         self._queue.append(message)
         self._arrived.set()
 

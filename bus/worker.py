@@ -43,7 +43,7 @@ from bus.letters import Letters, read_history
 from bus.outbox import Outbox
 from bus.presence import AgentRecord
 from bus.publisher import Publisher
-from bus.pull import NAK, PullLoop
+from bus.pull import NAK, PullLoop, read_delivery
 from bus.redact import error_text
 from bus.streams import EVENTS, LATER, LATER_MESSAGES_MAX
 from bus.subscription import Outputs, Subscription
@@ -259,12 +259,11 @@ class Worker:
 
     async def _handle(self, hand: InHand) -> None:
         message = hand.message
-        tokens = message.reply.split(".")
-        received, seq = int(tokens[-5]), int(tokens[-4])
+        delivery = read_delivery(message.reply)
         try:
-            envelope = read_envelope(message.subject, message.headers, seq, received)
+            envelope = read_envelope(message.subject, message.headers, delivery.stream_seq, delivery.received)
         except DecodeError as error:
-            await self._bury(hand, None, "not an event's address or headers", str(error), received)
+            await self._bury(hand, None, "not an event's address or headers", str(error), delivery.received)
             return
         key = (self.subscription.durable, f"{envelope.subject}#{envelope.replay}")
         earlier = self._shared.by_address.get(key)

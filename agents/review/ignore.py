@@ -1,21 +1,21 @@
 """What git would ignore: the rules of `.gitignore` files, nested ones too, and of `.git/info/exclude`."""
 
 import os
-import re
 import stat
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from pathspec import GitIgnoreSpec, RegexPattern
-from pathspec.patterns.gitignore import GitIgnorePatternError
+from agents.review.globs import Glob, parse_globs, verdict
 
 RULES_BYTES_MAX: Final = 1_000_000
 """Of one `.gitignore`; what follows is not read."""
+RULES_MAX: Final = 2_000
+"""Of all that hold for one folder; what follows is not applied."""
 ENCLOSING_FOLDERS_MAX: Final = 64
 """How far up the repository that holds the reviewed folder is looked for."""
-
-_BELOW = re.compile(r"(?<=[^/])/\*\*/$")
+BOM: Final = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,61 +28,29 @@ class IgnoreRules:
     """
 
     base: str = ""
-    layers: tuple[tuple[int, GitIgnoreSpec], ...] = ()
+    layers: tuple[tuple[int, tuple[Glob, ...]], ...] = ()
 
     def within(self, prefix: str, text: str) -> Self:
         """The rules for the folder `prefix` (empty or ending in a slash), whose `.gitignore` holds `text`."""
-        spec = rules(text)
-        layer = (len(self.base) + len(prefix), spec)
-        return type(self)(self.base, (*self.layers, layer)) if len(spec) else self
+        room = RULES_MAX - self.count
+        lines = text.removeprefix(BOM).split("\n")
+        globs = tuple(islice(parse_globs(line.removesuffix("\r") for line in lines), max(0, room)))
+        layer = (len(self.base) + len(prefix), globs)
+        return type(self)(self.base, (*self.layers, layer)) if globs else self
+
+    @property
+    def count(self) -> int:
+        """Rules of all layers."""
+        return sum(len(globs) for _, globs in self.layers)
 
     def ignores(self, path: str, *, is_folder: bool) -> bool:
         """Whether git would leave out `path`, given that it does not leave out the folder that holds it."""
-        full = f"{self.base}{path}/" if is_folder else f"{self.base}{path}"
-        for cut, spec in reversed(self.layers):
-            for pattern in reversed(spec.patterns):
-                if (
-                    isinstance(pattern, RegexPattern)
-                    and pattern.regex
-                    and matches_itself(pattern.regex, full[cut:])
-                ):
-                    return bool(pattern.include)
+        full = self.base + path
+        for cut, globs in reversed(self.layers):
+            ignored = verdict(globs, full[cut:], is_folder=is_folder)
+            if ignored is not None:
+                return ignored
         return False
-
-
-def matches_itself(regex: re.Pattern[str], path: str) -> bool:
-    """Whether a pattern is about `path` (folders end in a slash) and not just about a folder that holds it.
-
-    For git, a pattern that matches a folder says nothing of what is below: a folder left out is not entered,
-    one that is let in again leaves its files to their own patterns. Regexes of pathspec match both, and mark
-    the slash after the folder by the group `ps_d`; those without it match whatever is below on purpose.
-    """
-    if "ps_d" not in regex.groupindex:
-        found = regex.search(path)
-        # `a/**`, whose regex is `^a/`: all that is in the folder, but not the folder.
-        return found is not None and not (regex.pattern.endswith("/") and found.end() == len(path))
-    if not regex.pattern.startswith("^"):  # `**/`: every folder
-        return path.endswith("/")
-    return regex.fullmatch(path) is not None
-
-
-def rules(text: str) -> GitIgnoreSpec:
-    """The rules of a `.gitignore`. Lines that are no pattern are skipped, as git does."""
-    # pathspec takes `a/**/` for `a/`; for git it is every folder below.
-    lines = [_BELOW.sub("/**/*/", line) for line in text.splitlines()]
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except (GitIgnorePatternError, re.error):
-        return GitIgnoreSpec.from_lines(line for line in lines if is_pattern(line))
-
-
-def is_pattern(line: str) -> bool:
-    """Whether `line` can be read as a pattern of git."""
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except (GitIgnorePatternError, re.error):
-        return False
-    return True
 
 
 def rules_around(root: Path) -> IgnoreRules:

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from pathspec import GitIgnoreSpec
-
 from agents.review.gathering import Collected, Gathering, Intake, IntakeLimits, LeftOutError, check_size
-from agents.review.ignore import is_pattern, rules_around
+from agents.review.globs import Glob, GlobError, parse_glob
+from agents.review.ignore import rules_around
 from agents.review.paths import UnsafePathError, check_path, shown, why
 from agents.review.walk import Walk, opened_folder, read_into
 from schemas.review import SourceFile
@@ -22,6 +21,7 @@ from schemas.review import SourceFile
 __all__ = ["Collected", "Intake", "IntakeError", "IntakeLimits", "collect", "collect_sent"]
 
 DEFAULT_LIMITS: Final = IntakeLimits()
+GLOBS_MAX: Final = 1_000
 
 
 class IntakeError(Exception):
@@ -95,10 +95,17 @@ def _collect_one(file: Path, gathering: Gathering) -> None:
             gathering.leave_out(file.name, why(error))
 
 
-def _globs(globs: Sequence[str]) -> GitIgnoreSpec | None:
-    for glob in globs:
-        if not is_pattern(glob):
+def _globs(texts: Sequence[str]) -> tuple[Glob, ...]:
+    if len(texts) > GLOBS_MAX:
+        raise IntakeError(f"{len(texts):,} patterns are over the limit of {GLOBS_MAX:,}")
+    globs = []
+    for text in texts:
+        try:
+            glob = parse_glob(text.removeprefix("./"))
+        except GlobError as error:
             raise IntakeError(
-                f"{shown(glob)} is not a pattern: write it as in .gitignore, such as src/**/*.py"
-            )
-    return GitIgnoreSpec.from_lines(glob.removeprefix("./") for glob in globs) if globs else None
+                f"{shown(text)!r} is not a pattern: {error}; write it as in .gitignore"
+            ) from None
+        if glob is not None:
+            globs.append(glob)
+    return tuple(globs)

@@ -6,21 +6,22 @@ outside the reviewed folder is read, even if somebody swaps folders for links me
 
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pathspec import GitIgnoreSpec
-
 from agents.review.gathering import Gathering, IntakeLimits, LeftOutError, check_size
-from agents.review.ignore import IgnoreRules, read_rules
+from agents.review.globs import Glob, covers, verdict
+from agents.review.ignore import RULES_MAX, IgnoreRules, read_rules
 from agents.review.paths import UnsafePathError, check_path, shown, why
 
 ENTRIES_MAX: Final = 1_000_000
 """Names looked at in one review; those below an ignored folder don't count."""
 DEPTH_MAX: Final = 100
+RULES_READ_MAX: Final = 20_000
+"""Rules of all `.gitignore` files in one review; further files are not applied, and named."""
 
 VCS_NAMES: Final = frozenset({".git", ".hg", ".svn", ".bzr", ".jj", "CVS"})
 DEPENDENCY_FOLDERS: Final = frozenset(
@@ -78,9 +79,10 @@ class Walk:
 
     root: Path
     gathering: Gathering
-    include: GitIgnoreSpec | None
-    exclude: GitIgnoreSpec | None
+    include: Sequence[Glob]
+    exclude: Sequence[Glob]
     entries: int = 0
+    rules: int = 0
 
     def folder(self, folder_fd: int, prefix: str, rules: IgnoreRules, depth: int = 0) -> None:
         """Read what is below an open folder, whose path is `prefix`: empty, or ending in a slash."""
@@ -90,7 +92,7 @@ class Walk:
             self.gathering.ignored += 1
             return
         if ".gitignore" in names:
-            rules = rules.within(prefix, read_rules(".gitignore", dir_fd=folder_fd))
+            rules = self._within(folder_fd, prefix, rules)
         for entry in entries:
             path = prefix + entry.name
             try:
@@ -112,6 +114,16 @@ class Walk:
                 found.append(entry)
         return sorted(found, key=lambda entry: entry.name)
 
+    def _within(self, folder_fd: int, prefix: str, outer: IgnoreRules) -> IgnoreRules:
+        if self.rules >= RULES_READ_MAX or outer.count >= RULES_MAX:
+            self.gathering.leave_out(
+                f"{prefix}.gitignore", "not applied: there are too many rules to ignore files"
+            )
+            return outer
+        inner = outer.within(prefix, read_rules(".gitignore", dir_fd=folder_fd))
+        self.rules += inner.count - outer.count
+        return inner
+
     def _visit(
         self, folder_fd: int, entry: os.DirEntry[str], path: str, rules: IgnoreRules, depth: int
     ) -> None:
@@ -120,13 +132,13 @@ class Walk:
             return
         if (is_folder and entry.name in DEPENDENCY_FOLDERS) or rules.ignores(path, is_folder=is_folder):
             self.gathering.ignored += 1
-        elif self.exclude is not None and self.exclude.match_file(f"{path}/" if is_folder else path):
+        elif verdict(self.exclude, path, is_folder=is_folder):
             self.gathering.excluded += 1
         elif is_folder:
             self._enter(folder_fd, entry.name, path, rules, depth)
         elif entry.is_symlink():
             self._check_link(self.root / path)
-        elif self.include is not None and not self.include.match_file(path):
+        elif self.include and not covers(self.include, path):
             self.gathering.excluded += 1
         elif not entry.is_file(follow_symlinks=False):
             raise LeftOutError(f"{kind_of_mode(entry.stat(follow_symlinks=False).st_mode)}, not a file")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.review.analysers.analysis import Analysis
-from agents.review.analysers.catalogue import weakness_of
+from agents.review.analysers.catalogue import Weakness, weakness_of
 from agents.review.analysers.python_source import Trouble, explain, why_unparsable
 from agents.review.analysers.ruff import parsed_by_newest
 from agents.review.languages import language_of
@@ -31,6 +31,9 @@ SECONDS_MAX: Final = 60.0
 """For all files of one shard together."""
 _SEVERITIES: Final = {"HIGH": Severity.MEDIUM, "MEDIUM": Severity.LOW, "LOW": Severity.INFO}
 """For rules without words of ours: at most medium, since nobody of us vouches for them."""
+TITLE_CHARS_MAX: Final = 100
+LOW_MEANS_CONSTANT: Final = frozenset({"B602", "B604", "B605"})
+"""Rules about shells, by which bandit says LOW if the command is a constant."""
 _CONFIDENCES: Final = {"HIGH": 0.75, "MEDIUM": 0.6, "LOW": 0.45}
 
 
@@ -117,40 +120,31 @@ def _config() -> Any:
 
 
 def _hit(issue: Any, path: str) -> Hit:
-    weakness = weakness_of(issue.test_id)
-    confidence = _CONFIDENCES.get(issue.confidence, 0.5)
-    end_line = max(issue.linerange or [issue.lineno])
-    if weakness is None:
-        text = str(issue.text)
-        return Hit(
-            analyser="bandit",
-            rule=issue.test_id,
-            path=path,
-            line=issue.lineno,
-            end_line=end_line,
-            column=int(issue.col_offset) + 1 if issue.col_offset >= 0 else 0,
-            title=text.split(". ")[0].rstrip(".")[:100],
-            severity=_SEVERITIES.get(issue.severity, Severity.INFO),
-            confidence=confidence,
-            cwe=int(issue.cwe.id or 0),
-            description=text,
-        )
-    # Bandit says LOW for what it holds to be a constant.
-    harmless = issue.severity == "LOW" and weakness.harmless.rank > weakness.severity.rank
+    weakness = weakness_of(issue.test_id) or _in_its_own_words(issue)
+    is_constant = issue.severity == "LOW" and issue.test_id in LOW_MEANS_CONSTANT
     return Hit(
         analyser="bandit",
         rule=issue.test_id,
         path=path,
         line=issue.lineno,
-        end_line=end_line,
+        end_line=max(issue.linerange or [issue.lineno]),
         column=int(issue.col_offset) + 1 if issue.col_offset >= 0 else 0,
         title=weakness.title,
-        severity=weakness.harmless if harmless and issue.test_id in CONSTANT_IS_LOW else weakness.severity,
-        confidence=confidence,
+        severity=weakness.harmless if is_constant else weakness.severity,
+        confidence=_CONFIDENCES.get(issue.confidence, 0.5),
         cwe=weakness.cwe,
         description=weakness.description,
         fix=weakness.fix,
     )
 
 
-CONSTANT_IS_LOW: Final = frozenset({"B602", "B605", "B604"})
+def _in_its_own_words(issue: Any) -> Weakness:
+    text = str(issue.text)
+    return Weakness(
+        id=issue.test_id,
+        rules=(issue.test_id,),
+        title=text.partition(". ")[0].rstrip(".")[:TITLE_CHARS_MAX],
+        severity=_SEVERITIES.get(issue.severity, Severity.INFO),
+        cwe=int(issue.cwe.id or 0),
+        description=text,
+    )

@@ -1,14 +1,15 @@
 """Python text that is put together from nothing but constants: an analyser sees the addition, not that it is safe.
 
 Bandit and Ruff report every SQL statement and shell command that is built at run time. Most of the false ones
-among them put in a table name that is a constant, or as many question marks as there are values. Those hits stay,
-as low ones: whoever changes the code should know.
+among them put in a table name that is a constant, or as many question marks as there are values, or aren't SQL at
+all. Those hits stay, as low ones: whoever changes the code should know.
 
 This is a judgement on one file's syntax, not data flow: a name counts as constant if it is written in capitals,
 or if everything that the file ever gives to it is constant and no function has a parameter of that name.
 """
 
 import ast
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,15 +18,21 @@ from typing import Final
 
 import msgspec
 
+from agents.review.analysers.sql_text import reads_like_sql
 from schemas.review import Hit, Severity
 
-RULES: Final = frozenset({"B602", "S602", "B605", "S605", "B608", "S608"})
+SQL_RULES: Final = frozenset({"B608", "S608"})
+RULES: Final = SQL_RULES | {"B602", "S602", "B605", "S605"}
 CONFIDENCE: Final = 0.3
-NOTE: Final = "Here everything that is put in seems to be constant, so it is safe as long as that stays so."
+CONSTANT: Final = (
+    "Here everything that is put in seems to be constant, so it is safe as long as that stays so."
+)
+NO_SQL: Final = "Here it does not read like a statement, and it is not handed to a database."
 SOURCE_BYTES_MAX: Final = 1_000_000
 NESTING_MAX: Final = 12
 """Names followed one to the next, and expressions inside expressions; beyond it nothing counts as constant."""
 
+_RUNS = re.compile(r"(?i)exec|query|sql|^raw$|^text$|fetch|select|prepare|cursor")
 _NUMBERS: Final = frozenset({"int", "float", "len", "bool"})
 
 
@@ -33,12 +40,7 @@ def soften_constants(hits: Sequence[Hit], folder: Path) -> list[Hit]:
     """The same hits, those about constant text as low ones."""
     paths = {hit.path for hit in hits if hit.rule in RULES}
     modules = {path: module for path in paths if (module := _parse(folder / path)) is not None}
-    return [
-        _soften(hit)
-        if hit.rule in RULES and hit.path in modules and _is_safe(hit, modules[hit.path])
-        else hit
-        for hit in hits
-    ]
+    return [_softened(hit, modules.get(hit.path)) for hit in hits]
 
 
 class _Module:
@@ -104,14 +106,44 @@ def _plain_targets(node: ast.AST) -> list[ast.expr]:
     return []
 
 
-def _is_safe(hit: Hit, module: _Module) -> bool:
+def _softened(hit: Hit, module: _Module | None) -> Hit:
+    if module is None or hit.rule not in RULES:
+        return hit
     texts = list(_texts(hit, module.tree))
-    return bool(texts) and all(module.is_constant(text) for text in texts)
+    if texts and all(module.is_constant(text) for text in texts):
+        note = CONSTANT
+    elif (
+        texts
+        and hit.rule in SQL_RULES
+        and not any(map(reads_like_sql, texts))
+        and not _is_run(hit, module.tree)
+    ):
+        note = NO_SQL
+    else:
+        return hit
+    return msgspec.structs.replace(
+        hit,
+        severity=Severity.LOW,
+        confidence=min(hit.confidence, CONFIDENCE),
+        description=f"{hit.description} {note}".strip(),
+    )
+
+
+def _is_run(hit: Hit, tree: ast.Module) -> bool:
+    """Whether a call on the lines of a hit hands something to a database."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute | ast.Name)
+        and _RUNS.search(node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id)
+        and node.lineno <= max(hit.line, hit.end_line)
+        and (node.end_lineno or node.lineno) >= hit.line
+        for node in ast.walk(tree)
+    )
 
 
 def _texts(hit: Hit, tree: ast.Module) -> Iterator[ast.expr]:
     """The expressions that a hit is about: commands given to a call, or strings built, that begin on its lines."""
-    is_sql = hit.rule.endswith("608")
+    is_sql = hit.rule in SQL_RULES
     for node in ast.walk(tree):
         if not isinstance(node, ast.expr) or not hit.line <= node.lineno <= max(hit.line, hit.end_line):
             continue
@@ -128,15 +160,6 @@ def _builds_text(node: ast.expr) -> bool:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="format")):
             return True
     return False
-
-
-def _soften(hit: Hit) -> Hit:
-    return msgspec.structs.replace(
-        hit,
-        severity=Severity.LOW,
-        confidence=min(hit.confidence, CONFIDENCE),
-        description=f"{hit.description} {NOTE}".strip(),
-    )
 
 
 def _parse(path: Path) -> _Module | None:

@@ -4,6 +4,7 @@ Its detectors are called line by line. Its own way to read a file leaves out, in
 locale's encoding, and parses YAML and INI a second time, which costs more than it finds.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -43,8 +44,14 @@ PLUGINS: Final = (
 """All but the entropy detectors, which take every hash for a secret. None of them asks a network."""
 
 
+# Most lines hold nothing that any detector could match, and these two are far cheaper than all of them.
+_KEY_LIKE = re.compile(r"(?=[\w+/=-]*\d)[\w+/=-]{16,}|://|-----BEGIN")
+_NAME_LIKE = re.compile(r"(?i)key|pass|pwd|secret|contrase")
+
+
 class _Loaded(NamedTuple):
-    plugins: tuple[Any, ...]
+    providers: tuple[Any, ...]
+    keyword: Any
     heuristic: Any
 
 
@@ -58,7 +65,12 @@ def load() -> _Loaded:
     settings = get_settings()
     settings.configure_plugins([{"name": name} for name in PLUGINS])
     settings.disable_filters(*list(settings.filters))  # among them the one that asks providers about a key
-    return _Loaded(tuple(initialize.from_plugin_classname(name) for name in PLUGINS), heuristic)
+    plugins: list[Any] = [initialize.from_plugin_classname(name) for name in PLUGINS]
+    return _Loaded(
+        tuple(plugin for plugin in plugins if plugin.secret_type != KEYWORD),
+        next(plugin for plugin in plugins if plugin.secret_type == KEYWORD),
+        heuristic,
+    )
 
 
 class DetectSecrets:
@@ -123,8 +135,12 @@ def _scan(path: str, lines: list[str]) -> tuple[list[Hit], str]:
 
 def _kind_of_secret(path: str, line: str) -> str:
     """The kind of secret on a line, empty if there is none. A provider's key says more than a name."""
+    loaded = load()
+    plugins: list[Any] = [*(loaded.providers if _KEY_LIKE.search(line) else ())]
+    if _NAME_LIKE.search(line):
+        plugins.append(loaded.keyword)
     kinds = set()
-    for plugin in load().plugins:
+    for plugin in plugins:
         for secret in plugin.analyze_line(filename=path, line=line):
             value = secret.secret_value or ""
             if _is_real(line, value, is_keyword=secret.type == KEYWORD):
@@ -137,7 +153,8 @@ def _is_real(line: str, value: str, *, is_keyword: bool) -> bool:
     if heuristic.is_templated_secret(value) or heuristic.is_prefixed_with_dollar_sign(value):
         return False
     if not is_keyword:
-        return len(set(value)) >= DISTINCT_CHARS_MIN
+        # Of GitHub's tokens it gives away no more than `ghp`.
+        return len(value) <= DISTINCT_CHARS_MIN or len(set(value)) >= DISTINCT_CHARS_MIN
     if heuristic.is_indirect_reference(line) or heuristic.is_potential_uuid(value):
         return False
     return may_be_secret(value) and not is_looked_up(line)

@@ -27,14 +27,14 @@ _KEY_LIKE = re.compile(r"(?=[\w+/.-]*\d)[\w+/.-]{16,}={0,2}")
 
 
 def finish_hits(hits: Sequence[Hit], folder: Path) -> tuple[Hit, ...]:
-    """Hits with `code` quoted from the files, one per analyser, rule and line, and no secret in any of their texts.
+    """Hits with `code` quoted from the files, each said once of a line, and no secret in any of their texts.
 
     Hits for lines that the file doesn't have are dropped: nobody could look at them.
     """
     by_path: dict[str, list[Hit]] = defaultdict(list)
     for hit in hits:
         by_path[hit.path].append(hit)
-    finished: dict[tuple[str, str, str, int], Hit] = {}
+    finished: list[Hit] = []
     for path, group in by_path.items():
         lines = _read_lines(folder / path)
         named = {
@@ -43,11 +43,13 @@ def finish_hits(hits: Sequence[Hit], folder: Path) -> tuple[Hit, ...]:
             if family_of(hit.cwe) == SECRETS
             for number in range(hit.line, max(hit.line, hit.end_line) + 1)
         }
+        seen: set[tuple[str, str, int, str]] = set()
         for hit in group:
-            key = (hit.analyser, hit.rule, path, hit.line)
-            if 1 <= hit.line <= len(lines) and key not in finished:
-                finished[key] = _finish(hit, lines, named)
-    return tuple(finished.values())
+            key = (hit.analyser, hit.rule, hit.line, hit.description)
+            if 1 <= hit.line <= len(lines) and key not in seen:
+                seen.add(key)
+                finished.append(_finish(hit, lines, named))
+    return tuple(finished)
 
 
 def _finish(hit: Hit, lines: list[str], named: set[int]) -> Hit:

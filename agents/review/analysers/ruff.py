@@ -22,6 +22,7 @@ ARGUMENT_BYTES_MAX: Final = 60_000
 CONFIDENCE: Final = 0.6
 TARGET: Final = "py314"
 REASON_CHARS_MAX: Final = 300
+TITLE_CHARS_MAX: Final = 100
 UNREADABLE: Final = "E902"
 """The rule for files that can't be read or decoded; without it Ruff leaves them out in silence."""
 NOT_LOOKED_AT: Final = frozenset({None, "invalid-syntax", UNREADABLE})
@@ -215,15 +216,19 @@ def _chunks(paths: Sequence[str]) -> Iterator[list[str]]:
 def _hit(row: _Row, role: str, path: str) -> Hit:
     rule = row.code or ""
     weakness = weakness_of(rule)
+    message = " ".join(row.message.replace("`", "").split()).rstrip(".")
     fix = row.fix.message if row.fix and row.fix.message else ""
-    if weakness is not None:
-        severity = weakness.harmless if "seems safe" in row.message else weakness.severity
-        title, description, fix, cwe = weakness.title, weakness.description, weakness.fix or fix, weakness.cwe
+    if weakness is None:
+        title, _, advice = message.partition(". ")
+        is_medium = rule in _MEDIUM or rule.startswith(_MEDIUM_FAMILIES)
+        severity = Severity.MEDIUM if is_medium else _DEFAULTS[role]
+        description, fix, cwe = f"{message}.", fix or advice, 0
     else:
-        severity = (
-            Severity.MEDIUM if rule in _MEDIUM or rule.startswith(_MEDIUM_FAMILIES) else _DEFAULTS[role]
-        )
-        title, description, cwe = row.message.split("\n")[0].replace("`", "")[:100], row.message, 0
+        title, fix, cwe = weakness.title, weakness.fix or fix, weakness.cwe
+        severity = weakness.harmless if "seems safe" in message else weakness.severity
+        # What Bandit also knows is described by us alone; of the rest Ruff's words tell which name is meant.
+        is_shared = rule.startswith("S")
+        description = weakness.description if is_shared else f"{message}. {weakness.description}"
     return Hit(
         analyser="ruff",
         rule=rule,
@@ -231,7 +236,7 @@ def _hit(row: _Row, role: str, path: str) -> Hit:
         line=row.location.row,
         end_line=max(row.location.row, row.end_location.row),
         column=row.location.column,
-        title=title,
+        title=title[:TITLE_CHARS_MAX],
         severity=severity,
         confidence=CONFIDENCE,
         cwe=cwe,

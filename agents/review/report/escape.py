@@ -13,9 +13,20 @@ FENCE_LINES_MAX: Final = 60
 TAB: Final = "\t"
 
 _SPAN = re.compile(r"(`[^`\n]+`)")
-_SPECIAL = re.compile(r"[\\`*_\[\]#|~$]")
-_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_LIST_START = re.compile(r"^(\s*)([-+]|\d+[.)])(?=\s|$)")
+_SPECIAL = re.compile(
+    r"""
+      ^[-+>=](?=[\s=-]|$)  | ^>       # a list, a rule, a quotation
+    | (?<!\S)\#                       # a heading, and its end
+    | \\(?![A-Za-z0-9\s])             # an escape
+    | [`~$] | \*(?!\s|$) | (?<!\s)\*  # code, deletion, formulas, emphasis
+    | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9])
+    | \](?=[\[(:])                    # a link, or where one leads
+    | <(?=[A-Za-z/!?]) | &(?=[\#A-Za-z])
+    """,
+    re.X,
+)
+"""What Markdown could take for more than itself. Escaping no more keeps the text readable as it is."""
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -67,10 +78,7 @@ def fence(code: str, language: str) -> list[str]:
 
 
 def _escape_prose(text: str) -> str:
-    text = _SPECIAL.sub(lambda match: f"\\{match[0]}", text)
-    for char, entity in _HTML.items():
-        text = text.replace(char, entity)
-    return _LIST_START.sub(lambda match: f"{match[1]}{match[2][:-1]}\\{match[2][-1]}", text)
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", text))
 
 
 def _escape(char: str) -> str:

@@ -9,10 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.review.ignore import RULES_BYTES_MAX, IgnoreRules, read_rules, rules, rules_around
+from agents.review.ignore import RULES_BYTES_MAX, RULES_MAX, IgnoreRules, read_rules, rules_around
 from agents.review.intake import collect
 
-PART = st.sampled_from(["a", "b", "*", "?", "**", "a*", "*.py", "c.py", "[ab]", "[!a]", "d.py", "\\a"])
+PART = st.sampled_from(
+    [
+        "a",
+        "b",
+        "*",
+        "?",
+        "**",
+        "***",
+        "a*",
+        "*.py",
+        "c.py",
+        "[ab]",
+        "[!a]",
+        "[[:alpha:]]?",
+        "[b-a]",
+        "[",
+        "[]",
+        "d.py",
+        "\\a",
+    ]
+)
 PATTERN = st.builds(
     lambda negated, anchor, parts, end: negated + anchor + "/".join(parts) + end,
     st.sampled_from(["", "", "!"]),
@@ -66,7 +86,9 @@ def test_a_walk_finds_what_git_finds(outer: list[str], inner: list[str]) -> None
         ("[z-a]\nx", "x", False, True),
         ("", "x", False, False),
         ("# x", "# x", False, False),
-        ("x\r", "x", False, True),
+        ("x\r\n", "x", False, True),
+        ("\ufeffx\n", "x", False, True),
+        ("a\x85b", "a\x85b", False, True),
     ],
 )
 def test_the_last_rule_that_matches_decides(text: str, path: str, is_folder: bool, ignored: bool) -> None:
@@ -87,4 +109,17 @@ def test_a_rules_file_that_is_not_utf_8_still_counts(tmp_path: Path) -> None:
 
 def test_a_missing_rules_file_has_no_rules(tmp_path: Path) -> None:
     assert read_rules(tmp_path / "gone") == ""
-    assert len(rules("")) == 0
+    assert IgnoreRules().within("", "").layers == ()
+
+
+def test_rules_beyond_the_limit_are_not_applied_and_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("x\n" * RULES_MAX + "a.py\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".gitignore").write_text("b.py\n")
+    for name in ("a.py", "sub/b.py"):
+        (tmp_path / name).touch()
+    intake = collect(tmp_path)
+    assert [file.path for file in intake.files] == ["a.py", "sub/b.py"]
+    assert [entry.path for entry in intake.not_reviewed if "not applied" in entry.reason] == [
+        "sub/.gitignore"
+    ]

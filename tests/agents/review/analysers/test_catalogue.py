@@ -136,3 +136,17 @@ def test_bandit_neither_prints_nor_logs(
     }
     assert capfd.readouterr() == ("", "")
     assert [record for record in caplog.records if record.name.startswith("bandit")] == []
+
+
+def test_ruff_tells_which_name_is_meant_and_how_to_fix_it(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "f = 1\nprint(undefined_thing, other_thing)\nif hasattr(f, '__call__'): ...\n"
+    )
+    found = analyse("quality", tmp_path, ["a.py"]).hits
+    hits = {hit.rule: hit for hit in found}
+    assert [hit.description.split(".")[0] for hit in found if hit.rule == "F821"] == [
+        "Undefined name undefined_thing",
+        "Undefined name other_thing",
+    ]
+    assert hits["B004"].title == 'Using hasattr(x, "__call__") to test if x is callable is unreliable'
+    assert "callable" in hits["B004"].fix

@@ -73,3 +73,41 @@ def test_a_softened_hit_says_why(tmp_path: Path) -> None:
     assert len(hits) == 2
     assert all("constant" in hit.description for hit in hits)
     assert all(hit.confidence <= 0.3 for hit in hits)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select a file from {x}",
+        "Select one of the rows from {x}",
+        "Update the value of {x} and set it",
+        "Delete the old one from {x}",
+        "Insert the card into {x}",
+    ],
+)
+def test_a_sentence_with_the_words_of_sql_is_at_most_a_low_finding(tmp_path: Path, text: str) -> None:
+    assert severities(tmp_path, f'def f(x):\n    print(f"{text}")\n', 89) <= {Severity.LOW}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from users where n = '{x}'",
+        "SELECT u.id, count(*) AS n, max(a, b) FROM users u WHERE n = '{x}'",
+        "SELECT DISTINCT name FROM {x}",
+        "insert into users (a) values ('{x}')",
+        "UPDATE users SET name = '{x}'",
+        "delete from users where n = '{x}'",
+        "WITH a AS (SELECT 1) SELECT * FROM a WHERE b = {x}",
+        "-- note\\nSELECT {x} FROM users",
+    ],
+)
+def test_a_statement_stays_critical_wherever_it_is_kept(tmp_path: Path, text: str) -> None:
+    source = f'def f(x):\n    statement = f"{text}"\n    return statement\n'
+    assert severities(tmp_path, source, 89) <= {Severity.CRITICAL}
+    assert severities(tmp_path, source, 89)
+
+
+def test_an_odd_statement_that_is_run_stays_critical(tmp_path: Path) -> None:
+    source = 'def f(db, x):\n    db.execute(f"select top something odd from {x}")\n'
+    assert severities(tmp_path, source, 89) == {Severity.CRITICAL}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.review.analysers import analyse
+from agents.review.analysers import analyse, detect_secrets
 from agents.review.analysers.secrets import find_secrets
 
 BODY = "MIIEowIBAAKCAQEAx3Jr2LwX9vTn4KsB7mYdq8Zr2LwX9vTn4KsB7mYdq8Zr2Lw"
@@ -135,3 +135,16 @@ def test_no_process_and_no_connection_is_made(tmp_path: Path, monkeypatch: pytes
     analysis = analyse("secrets", tmp_path, ["a.py"])
     assert {hit.line for hit in analysis.hits} == set(range(1, len(SHAPES) + 1))
     assert not any(stage.error for stage in analysis.stages)
+
+
+def test_lines_are_passed_over_only_if_no_detector_could_match_them() -> None:
+    loaded = detect_secrets.load()
+    lines = [f'x = "{key}"' for key in SHAPES.values()]
+    lines += ["-----BEGIN EC PRIVATE KEY-----", "https://app:Tr0ub4dor3x@db", 'my_db_pass = "Tr0ub4dor&3"']
+    matched = [
+        line
+        for line in lines
+        if any(plugin.analyze_line("a.py", line) for plugin in (*loaded.providers, loaded.keyword))
+    ]
+    assert len(matched) > len(lines) / 2
+    assert [line for line in matched if not detect_secrets._kind_of_secret("a.py", line)] == []

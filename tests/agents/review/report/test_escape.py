@@ -72,8 +72,21 @@ def test_control_characters_and_direction_marks_are_shown() -> None:
 
 
 def test_spans_in_prose_are_kept() -> None:
-    assert prose("use `a * b`, not *") == "use `a * b`, not \\*"
-    assert prose("x <script> & y") == "x &lt;script&gt; &amp; y"
+    assert prose("use `a * b`, not **") == "use `a * b`, not \\*\\*"
+    assert prose("x <script> & y") == "x \\<script> & y"
+
+
+def test_words_of_programmers_stay_readable() -> None:
+    text = 'Set os.environ["API_KEY"] to x|y in C#, where a < b && c * d > 1; see #4 in C:\\new (or https://a.b/?c=d).'
+    assert prose(text) == text.replace("#4", "\\#4")
+
+
+@pytest.mark.parametrize(
+    "text", ["---", "- - -", "***", "* x", "+ x", "> x", "# x", "1. x", "1) x", "___", "===", "~~~", "```"]
+)
+def test_a_line_that_would_be_something_else_is_text(text: str) -> None:
+    kinds = [token.type for token in MARKDOWN.parse(f"{prose(text)}")]
+    assert kinds == ["paragraph_open", "inline", "paragraph_close"]
 
 
 def test_code_is_cut_when_it_is_long_or_wide() -> None:

@@ -138,7 +138,7 @@ def test_a_review_that_is_not_whole_says_so_at_the_top() -> None:
         "> **This review is not whole.**",
         ">",
         "> - 2 of 24 assignments failed",
-        "> - ruff failed \\| on 1 shard",
+        "> - ruff failed | on 1 shard",
     ]
     assert "**No findings** in what was reviewed" in text
 
@@ -182,7 +182,7 @@ def test_what_was_not_reviewed_is_listed_with_its_reason() -> None:
         "## What was not reviewed, and why\n\n"
         "- ``a`b.py``: binary (a NUL at byte 3)\n"
         "- ignored: 3 files left out\n"
-        "- `c.py`: no answer &lt;in&gt; time (assignment)\n"
+        "- `c.py`: no answer \\<in> time (assignment)\n"
     ) in text
 
 
