@@ -35,6 +35,8 @@ class Subscription:
         max_ack_pending: events in hand over all processes; None means four times `concurrency`, at least 256.
         is_projection: the handler keeps derived state that may be written twice without harm; it emits
             nothing, so no mark is left that an event is done.
+        sees_unknown: also receives events whose type this version doesn't know, and makes them dead letters;
+            one kind of agent must, or nobody would ever hear of them.
     """
 
     durable: str
@@ -45,6 +47,7 @@ class Subscription:
     attempts_max: int = ATTEMPTS_MAX
     max_ack_pending: int | None = None
     is_projection: bool = False
+    sees_unknown: bool = False
 
     def __post_init__(self) -> None:
         if not _DURABLE.fullmatch(self.durable):

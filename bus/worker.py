@@ -50,6 +50,7 @@ from bus.subscription import Outputs, Subscription
 from bus.tracing import Tracing
 from schemas.event import SUBJECT_ROOT, Event
 from schemas.ids import derive_id
+from schemas.registry import BY_TAG
 from schemas.task import TaskExpired
 
 log = logging.getLogger("labverse.bus")
@@ -175,11 +176,12 @@ class Worker:
 
     async def _ensure_consumer(self, stream: str) -> str:
         durable = self.subscription.durable
-        filters = (
-            [f"{SUBJECT_ROOT}.{tag}.>" for tag in self.subscription.tags]
-            if stream == EVENTS
-            else [f"{DUE_ROOT}.{durable}.>"]
-        )
+        if stream == LATER:
+            filters = [f"{DUE_ROOT}.{durable}.>"]
+        elif self.subscription.sees_unknown:
+            filters = [f"{SUBJECT_ROOT}.>"]
+        else:
+            filters = [f"{SUBJECT_ROOT}.{tag}.>" for tag in self.subscription.tags]
         config = {
             "durable_name": durable,
             "name": durable,
@@ -265,6 +267,9 @@ class Worker:
         except DecodeError as error:
             await self._bury(hand, None, "not an event's address or headers", str(error), delivery.received)
             return
+        if self.subscription.sees_unknown and envelope.tag not in self.subscription.tags:
+            await self._on_other(hand, envelope)
+            return
         key = (self.subscription.durable, f"{envelope.subject}#{envelope.replay}")
         earlier = self._shared.by_address.get(key)
         if earlier is not None:
@@ -277,6 +282,20 @@ class Worker:
             await self._handle_event(hand, envelope)
         finally:
             del self._shared.by_address[key]
+
+    async def _on_other(self, hand: InHand, envelope: Envelope) -> None:
+        """An event of a type that we don't listen to: fine if others may, a dead letter if nobody knows it.
+
+        The task is not told that a step failed: agents of a newer version may be at work on it.
+        """
+        if envelope.tag in BY_TAG:
+            await self._answer(hand, ACK)
+        else:
+            known = ", ".join(BY_TAG)
+            error = f"{envelope.tag!r} is none of {known}"
+            await self._bury(
+                hand, None, "an event type that this version doesn't know", error, envelope.attempt
+            )
 
     async def _handle_event(self, hand: InHand, envelope: Envelope) -> None:
         if envelope.task_id in self._cancellations and not self.subscription.is_projection:
@@ -435,7 +454,7 @@ class Worker:
         log.warning("%s: dead letter %s: %s %s", self.agent, hand.message.subject, reason, error)
         await self._letters.bury(
             hand.message,
-            envelope,
+            None if self.subscription.is_projection else envelope,  # a task goes on without its record
             stream=hand.stream,
             durable=self.subscription.durable,
             reason=reason,

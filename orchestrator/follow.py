@@ -3,12 +3,10 @@
 from collections.abc import AsyncGenerator
 
 from bus import Bus, Envelope
-from schemas.event import Event, tag_of
-from schemas.registry import STARTS_TASK
-from schemas.review import ReviewCompleted, ReviewPlanned
+from schemas.event import Event
+from schemas.registry import SCATTERED
+from schemas.review import ReviewCompleted
 from schemas.task import TaskCancelled, TaskExpired, TaskState, TaskStepFailed
-
-_MERGED_FROM = tag_of(ReviewPlanned)
 
 
 def ended(event: Event) -> tuple[TaskState, str] | None:
@@ -18,17 +16,12 @@ def ended(event: Event) -> tuple[TaskState, str] | None:
             return TaskState.COMPLETED, ""
         case TaskCancelled(by=by, reason=reason):
             return TaskState.CANCELLED, f"cancelled by {by or 'somebody'}{': ' + reason if reason else ''}"
-        case TaskExpired(event_type=tag, agent=agent) if _is_vital(tag):
+        case TaskExpired(event_type=tag, agent=agent) if tag not in SCATTERED:
             return TaskState.EXPIRED, f"{agent} had no time left before the deadline"
-        case TaskStepFailed(event_type=tag, agent=agent, reason=reason) if _is_vital(tag):
+        case TaskStepFailed(event_type=tag, agent=agent, reason=reason) if tag not in SCATTERED:
             return TaskState.FAILED, f"{agent}: {reason}"
         case _:
             return None
-
-
-def _is_vital(tag: str) -> bool:
-    """Whether the task can't go on when this step fails; assignments are not: a gather does without."""
-    return tag in STARTS_TASK or tag == _MERGED_FROM
 
 
 async def follow(bus: Bus, task_id: str) -> AsyncGenerator[tuple[Event, Envelope]]:

@@ -25,3 +25,7 @@ if len(BY_TAG) != len(EVENTS) or not all(map(is_tag, BY_TAG)):
 
 STARTS_TASK: Final[frozenset[str]] = frozenset({tag_of(ReviewRequested)})
 """Commands that people and services send to start a task; everything else follows from one of them."""
+
+SCATTERED: Final[frozenset[str]] = frozenset({tag_of(ReviewAssigned)})
+"""Steps of a scatter: a task goes on without one of them, and says so at its end. When any other step is given
+up, the task has failed."""

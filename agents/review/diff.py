@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -79,14 +80,26 @@ def only_changed(findings: Iterable[Finding], changed: Iterable[ChangedLines]) -
     by_path: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for file in changed:
         by_path[file.path] += file.ranges
-    return tuple(
-        finding
-        for finding in findings
-        if any(
-            finding.line <= end and start <= max(finding.line, finding.end_line)
-            for start, end in by_path.get(finding.path, ())
-        )
-    )
+    apart = {path: _joined(ranges) for path, ranges in by_path.items()}
+    return tuple(finding for finding in findings if _touches(finding, apart.get(finding.path, ())))
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same lines as ranges in order that don't overlap."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _touches(finding: Finding, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Whether the last range that starts by the finding's end reaches its start."""
+    last = max(finding.line, finding.end_line)
+    index = bisect_right(ranges, last, key=lambda lines: lines[0])
+    return index > 0 and ranges[index - 1][1] >= finding.line
 
 
 def parse_diff(diff: IO[bytes]) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:

@@ -1,6 +1,6 @@
 """Tracker: keeps one record for every task, so that anybody can ask where it stands.
 
-Listens  every event type of every task
+Listens  every event type of every task; types that nobody knows become dead letters
 Emits    nothing
 State    the bucket `TASKS`: one `TaskRecord` a task, written by compare-and-swap
 Without an LLM  the same
@@ -19,7 +19,7 @@ import msgspec
 from bus import Bus, ConflictError, Envelope, Subscription
 from bus.kv import Bucket
 from schemas.event import Event, tag_of
-from schemas.registry import EVENTS, STARTS_TASK
+from schemas.registry import EVENTS, SCATTERED
 from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
 from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskRecord, TaskState, TaskStepFailed
 
@@ -65,6 +65,7 @@ class Tracker:
             handle=self.handle,
             concurrency=128,
             is_projection=True,
+            sees_unknown=True,
         )
 
     async def handle(self, event: Event, envelope: Envelope) -> None:
@@ -127,13 +128,13 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
                 record, envelope, f"cancelled by {by or 'somebody'}{': ' + reason if reason else ''}"
             )
         case TaskExpired(event_type=tag, agent=agent, event_id=step):
-            if tag in STARTS_TASK or tag == tag_of(ReviewPlanned):
+            if tag not in SCATTERED:
                 state = TaskState.EXPIRED
                 changes |= _ended(record, envelope, f"{agent} had no time left before the deadline")
             else:
                 changes |= _step_failed(record, step)
         case TaskStepFailed(event_type=tag, agent=agent, reason=reason, event_id=step):
-            if tag in STARTS_TASK or tag == tag_of(ReviewPlanned):
+            if tag not in SCATTERED:
                 state = TaskState.FAILED
                 changes |= _ended(record, envelope, f"{agent}: {reason}")
             else:

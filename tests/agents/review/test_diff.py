@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.review import diff as diff_module
 from agents.review.diff import LINES_MAX, DiffError, changed_lines, only_changed, parse_diff
@@ -269,3 +271,19 @@ def test_findings_on_changed_lines_are_kept_in_their_order() -> None:
     dropped = [finding("a.py", 4, 4), finding("a.py", 8, 19), finding("c.py", 5, 7)]
     assert list(only_changed([*kept, *dropped], changed)) == kept
     assert only_changed([*kept, *dropped], []) == ()
+
+
+RANGES = st.lists(
+    st.tuples(st.integers(1, 30), st.integers(0, 9)).map(lambda pair: (pair[0], sum(pair))), max_size=6
+)
+
+
+@given(ranges=RANGES, line=st.integers(1, 40), length=st.integers(0, 9))
+def test_a_finding_is_kept_if_it_has_a_changed_line(
+    ranges: list[tuple[int, int]], line: int, length: int
+) -> None:
+    lines = {number for start, end in ranges for number in range(start, end + 1)}
+    kept = only_changed(
+        [finding("a.py", line, line + length)], [ChangedLines(path="a.py", ranges=tuple(ranges))]
+    )
+    assert bool(kept) is not lines.isdisjoint(range(line, line + length + 1))

@@ -6,6 +6,7 @@ import itertools
 from events import assigned, assigned_ids, findings, requested
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.aio.client import Client
 from natsserver import NatsServer
 from until import until_async
 
@@ -127,6 +128,28 @@ async def test_a_task_is_tracked_from_request_to_report(bus: Bus, second_bus: Bu
     assert known[0].steps == 20
     assert known[0].name == "tracked"
     assert known[0].agents == ("reviewer-0", "reviewer-1", "reviewer-2")
+
+
+async def test_an_event_type_that_nobody_knows_becomes_a_dead_letter_and_others_go_on(
+    bus: Bus, server: NatsServer
+) -> None:
+    await tasks_bucket(bus).ensure()
+    await bus.run(Tracker(bus=bus).subscription())
+    foreign = Client()
+    await foreign.connect(server.url)
+    await foreign.publish("lv.review.dreamt.v1.t1", b'{"name": "from the future"}')
+    await foreign.close()
+    await bus.submit(requested("known"), task_id="t2")
+    await until_async(bus.letters.list)
+    (letter,) = await bus.letters.list()
+    assert (letter.durable, letter.tag, letter.task_id) == ("tracker", "review.dreamt.v1", "t1")
+    assert "doesn't know" in letter.reason
+    assert "review.requested.v1" in letter.error
+
+    async def tracked() -> bool:
+        return set(await tasks_bucket(bus).values()) == {"t2"}
+
+    await until_async(tracked)
 
 
 async def test_the_janitor_forgets_what_is_finished_and_nothing_else(server: NatsServer) -> None:
