@@ -5,7 +5,7 @@ async with open_bus(BusOptions()) as bus:
     task_id = await bus.submit(Asked(name="Ada"))
 """
 
-from bus.bus import Bus, BusOptions, StreamState, open_bus
+from bus.bus import Bus, StreamState
 from bus.connection import ConnectOptions
 from bus.envelope import Envelope
 from bus.errors import (
@@ -28,6 +28,8 @@ from bus.errors import (
     StreamFullError,
 )
 from bus.gather import Gathered
+from bus.opening import open_bus
+from bus.options import BusOptions
 from bus.rpc import Caller, Service
 from bus.streams import StreamLimits
 from bus.subscription import Outputs, Subscription

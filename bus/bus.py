@@ -2,35 +2,34 @@
 
 import asyncio
 import logging
-import os
-import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
 
 from bus.cancellations import Cancellations
-from bus.connection import Connection, ConnectOptions
-from bus.embedded import EmbeddedServer, ServerAddress
+from bus.connection import Connection
+from bus.embedded import ServerAddress
 from bus.envelope import Envelope, task_subject, time_text
 from bus.errors import AlreadyHandledError, BusError, DuplicateTaskError
 from bus.gather import Gathered, gather, task_events
+from bus.handling import BusParts
 from bus.kv import Bucket
 from bus.letters import Letters
 from bus.objects import ObjectStore
+from bus.options import BusOptions
 from bus.outbox import Outbox
 from bus.presence import AgentRecord, Presence
 from bus.publisher import PUBLISH_TIMEOUT_S, Publisher
 from bus.rpc import Answer, AnswerInPieces, Client, Reply, Request, Server, Service
-from bus.streams import DEAD, EVENTS, LATER, StreamLimits, ensure_streams
+from bus.streams import DEAD, EVENTS, LATER
 from bus.subscription import Subscription
 from bus.tracing import Tracing
-from bus.worker import Shared, Worker
+from bus.worker import Worker
 from schemas.event import Event, tag_of
 from schemas.ids import new_id
 from schemas.task import TaskCancelled
@@ -43,32 +42,7 @@ log = logging.getLogger("labverse.bus")
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
-REVIVE_AFTER_S: Final = 0.2
 NOTE_BYTES_MAX: Final = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BusOptions:
-    """How to get a bus.
-
-    Attributes:
-        connect: an existing NATS; None starts or finds the embedded server of `data_dir`.
-        source: who we are in the envelopes of what we publish.
-        role: what this process is, for `labverse status`.
-        grace_s: how long a stopping process lets its handlers finish.
-    """
-
-    connect: ConnectOptions | None = None
-    data_dir: Path = field(default_factory=lambda: Path.home() / ".local" / "share" / "labverse")
-    port: int = 0
-    sync_always: bool = True
-    limits: StreamLimits = field(default_factory=StreamLimits)
-    object_bytes_max: int = 64 * 1024 * 1024
-    objects_bytes_max: int = 4 * 1024**3
-    source: str = "labverse"
-    role: str = "cli"
-    version: str = ""
-    grace_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +57,7 @@ class StreamState:
 
 
 class Bus:
-    """An open bus. Made by `open_bus`."""
+    """An open bus. Made by `bus.opening.open_bus`."""
 
     def __init__(
         self,
@@ -108,7 +82,14 @@ class Bus:
         self.letters = Letters(connection, self.publisher, self.outbox)
         self.presence = Presence(connection, self.publisher, role=options.role, version=options.version)
         self._cancellations = Cancellations(connection)
-        self._shared = Shared()
+        self._parts = BusParts(
+            connection=connection,
+            publisher=self.publisher,
+            outbox=self.outbox,
+            letters=self.letters,
+            cancellations=self._cancellations,
+            tracing=self.tracing,
+        )
         self._workers: list[Worker] = []
         self._servers: list[Server[msgspec.Struct, msgspec.Struct]] = []
         self._client = Client(connection, self.tracing)
@@ -219,18 +200,7 @@ class Bus:
             BusError: its consumer can't be made.
         """
         name = agent or subscription.durable
-        worker = Worker(
-            subscription,
-            agent=name,
-            connection=self.connection,
-            publisher=self.publisher,
-            outbox=self.outbox,
-            letters=self.letters,
-            cancellations=self._cancellations,
-            tracing=self.tracing,
-            shared=self._shared,
-            source=f"{self.options.source}/{name}",
-        )
+        worker = Worker(subscription, self._parts, agent=name, source=f"{self.options.source}/{name}")
         if not self._workers:
             await self._cancellations.start()
         self._workers.append(worker)
@@ -345,65 +315,3 @@ class Bus:
                 )
             )
         return out
-
-
-@asynccontextmanager
-async def open_bus(options: BusOptions, tracer: "Tracer | None" = None) -> AsyncGenerator[Bus]:
-    """Connect to the bus, starting the embedded one where needed, and leave it in good order.
-
-    Raises:
-        EmbeddedServerError, ConnectError: there is no bus to be had.
-        BusError: the server lacks what Labverse needs.
-    """
-    server = None
-    address = None
-    connect = options.connect
-    if connect is None:
-        server = EmbeddedServer(options.data_dir, port=options.port, sync_always=options.sync_always)
-        address = await server.acquire()
-        connect = ConnectOptions(url=address.url, user=address.user, password=address.password)
-    connect = replace(connect, name=f"{options.source} {socket.gethostname()}:{os.getpid()}")
-    try:
-        connection = await Connection.open(connect)
-        bus = Bus(connection, options, tracer, address)
-        reviver = _Reviver(server, connection) if server is not None else None
-        try:
-            await bus.publisher.start()
-            await asyncio.gather(ensure_streams(connection, options.limits), bus.presence.ensure())
-            yield bus
-        finally:
-            if reviver is not None:
-                reviver.stop()
-            await bus.drain()
-            await bus.publisher.stop()
-            await connection.close()
-    finally:
-        if server is not None:
-            server.release()
-
-
-class _Reviver:
-    """Starts the embedded server again when its warden was killed; the warden itself mends all else."""
-
-    def __init__(self, server: EmbeddedServer, connection: Connection) -> None:
-        self._server = server
-        self._connection = connection
-        self._task: asyncio.Task[None] | None = None
-        connection.on_disconnect.append(self._start)
-
-    def stop(self) -> None:
-        self._connection.on_disconnect.clear()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start(self) -> None:
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._revive(), name="revive the bus")
-
-    async def _revive(self) -> None:
-        while not self._connection.client.is_connected:
-            await asyncio.sleep(REVIVE_AFTER_S)
-            try:
-                await self._server.ensure_running()
-            except BusError as error:
-                log.warning("the embedded bus can't be started again: %s", error)

@@ -14,7 +14,6 @@ GLOB_CHARS_MAX: Final = 1_024
 """Longer than any path that is reviewed."""
 
 _TRAILING_SPACES = re.compile(r"(?<!\\)((?:\\\\)*) +$")
-_STARS = re.compile(r"\*+")
 _TOKEN = re.compile(r"\\.|\[(?:[!^]?+\]?+(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\]|.", re.S)
 _CLASS_ITEM = re.compile(r"\[:(?P<named>[a-z]+):\]|(?P<first>\\.|[^\\])(?:-(?P<last>\\.|[^\\\]]))?", re.S)
 _NAMED: Final = {
@@ -78,7 +77,8 @@ def parse_glob(line: str) -> Glob | None:
     if not text:
         raise GlobError("it names nothing")
     is_name = "/" not in text
-    pattern = _segment(text) if is_name else _path(text.removeprefix("/").replace("\\/", "/").split("/"))
+    parts = _split(_TOKEN.findall(text.removeprefix("/")), "/")
+    pattern = _segment(parts[0]) if is_name else _path(parts)
     return Glob(re.compile(pattern, re.S), is_name, is_negated, folders_only)
 
 
@@ -110,13 +110,13 @@ def covers(globs: Sequence[Glob], path: str) -> bool:
     return taken is True
 
 
-def _path(parts: Sequence[str]) -> str:
+def _path(parts: Sequence[Sequence[str]]) -> str:
     """A pattern with slashes. Each run of parts between two `**` is matched at the first folder where it fits."""
-    if "" in parts:
+    if [] in parts:
         raise GlobError("it has two slashes in a row")
     runs: list[list[str]] = [[]]
     for part in parts:
-        if len(part) > 1 and not part.strip("*"):
+        if len(part) > 1 and set(part) == {"*"}:
             runs.append([])
         else:
             runs[-1].append(_segment(part))
@@ -129,27 +129,23 @@ def _path(parts: Sequence[str]) -> str:
     return pattern + (f"(?:[^/]+/)*?{last}" if last else "[^/].*")
 
 
-def _segment(text: str) -> str:
+def _segment(tokens: Sequence[str]) -> str:
     """One part of a path, in which stars stand for anything but a slash."""
-    first, *others = [_literal(piece) for piece in _split_at_stars(text)]
+    first, *others = ["".join(map(_token, piece)) for piece in _split(tokens, "*")]
     if not others:
         return first
     *middle, last = others
     return first + "".join(f"(?>[^/]*?{piece})" for piece in middle if piece) + f"[^/]*{last}"
 
 
-def _split_at_stars(text: str) -> list[list[str]]:
+def _split(tokens: Iterable[str], separator: str) -> list[list[str]]:
     pieces: list[list[str]] = [[]]
-    for token in _TOKEN.findall(_STARS.sub("*", text)):
-        if token == "*":
+    for token in tokens:
+        if token == separator:
             pieces.append([])
         else:
             pieces[-1].append(token)
     return pieces
-
-
-def _literal(tokens: Iterable[str]) -> str:
-    return "".join(map(_token, tokens))
 
 
 def _token(token: str) -> str:

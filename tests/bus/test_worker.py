@@ -212,7 +212,6 @@ async def test_two_workers_that_race_on_one_event_commit_once(bus: Bus, second_b
         )
 
     first = await bus.run(subscribe("planner", ReviewRequested, racer, ack_wait_s=0.5))
-    first._keep_alive = None  # type: ignore[assignment, method-assign]
     assert first._keeper is not None
     first._keeper.cancel()
     task = await bus.submit(requested())
