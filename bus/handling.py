@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -70,6 +70,7 @@ class InHand:
     touched_at: float
     task: "asyncio.Task[None] | None" = None
     task_id: str = ""
+    is_slot_free: bool = False  # another handler runs already while this one's outputs are committed
     ending: str = ""  # why its task was stopped: "cancelled" or "handed back"
 
 
@@ -91,13 +92,26 @@ class BusParts:
 
 
 class Handling:
-    """Handles the events of one subscription under the name `agent`; counts what became of them."""
+    """Handles the events of one subscription under the name `agent`; counts what became of them.
 
-    def __init__(self, subscription: Subscription, parts: BusParts, *, agent: str, source: str) -> None:
+    Args:
+        on_handled: told when a handler has returned and only its commit is left to do.
+    """
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        parts: BusParts,
+        *,
+        agent: str,
+        source: str,
+        on_handled: Callable[[InHand], None],
+    ) -> None:
         self.subscription = subscription
         self.agent = agent
         self.handled = 0
         self.failed = 0
+        self._on_handled = on_handled
         self._parts = parts
         self._source = source
 
@@ -196,6 +210,7 @@ class Handling:
             self._parts.tracing.failed(error_text(error))
             await self._fail(hand, envelope, error)
         else:
+            self._on_handled(hand)
             await self._commit(hand, envelope, outputs)
 
     async def _commit(self, hand: InHand, envelope: Envelope, outputs: Outputs) -> None:

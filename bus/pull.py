@@ -87,7 +87,7 @@ class PullLoop:
         self._stopped = False
         self._watchdog: asyncio.Task[None] | None = None
         self._finding: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Raises BusError when the consumer can't be made."""
@@ -104,8 +104,7 @@ class PullLoop:
     def release(self) -> None:
         """One delivered message left our hands: there is room for another."""
         self._in_hand -= 1
-        if not self._stopped and self._room() * 2 >= self._capacity:
-            self._wake.set()
+        self._ask_soon()
 
     async def stop(self, *, hand_back: bool = True) -> None:
         """Ask for nothing more. What is on its way here goes back at once, or after ack_wait."""
@@ -127,6 +126,12 @@ class PullLoop:
 
     def _room(self) -> int:
         return self._capacity - self._in_hand - self._requested
+
+    def _ask_soon(self) -> None:
+        if not self._stopped and self._room() * 2 >= self._capacity:
+            asking = asyncio.create_task(self._ask())
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
 
     async def _ask(self) -> None:
         room = self._room()
@@ -167,7 +172,7 @@ class PullLoop:
         pending = headers.get("Nats-Pending-Messages", "")
         if status == "408" and pending.isdecimal():
             self._requested = max(0, self._requested - int(pending))
-            self._wake.set()
+            self._ask_soon()
             return
         # 404 or 409: consumer deleted, leadership change, server shutdown; 503: nobody there. Start afresh.
         self._find_again()
@@ -197,14 +202,9 @@ class PullLoop:
 
     async def _watch(self) -> None:
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), HEARTBEAT_S)
-            except TimeoutError:
-                pass
-            self._wake.clear()
-            if not self._client.is_connected:
-                continue
-            if self._requested and time.monotonic() - self._heard_at > SILENCE_MAX_S:
-                self._on_reconnect()  # the server forgot our request
-            elif self._room() * 2 >= self._capacity:
-                await self._ask()
+            await asyncio.sleep(HEARTBEAT_S)
+            if self._client.is_connected:
+                if self._requested and time.monotonic() - self._heard_at > SILENCE_MAX_S:
+                    self._on_reconnect()  # the server forgot our request
+                else:
+                    self._ask_soon()

@@ -33,12 +33,13 @@ class Worker:
     def __init__(self, subscription: Subscription, parts: BusParts, *, agent: str, source: str) -> None:
         self.subscription = subscription
         self.agent = agent
-        self.handling = Handling(subscription, parts, agent=agent, source=source)
+        self.handling = Handling(subscription, parts, agent=agent, source=source, on_handled=self._on_handled)
         self._connection = parts.connection
         self._cancellations = parts.cancellations
         self._in_hand: set[InHand] = set()
         self._waiting: deque[InHand] = deque()
         self._running = 0
+        self._committing = 0  # handlers that have returned and given up their place already
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -146,12 +147,25 @@ class Worker:
             )
         finally:
             self._in_hand.discard(hand)
-            hand.loop.release()
-            self._running -= 1
-            if self._waiting and not self._draining:
-                self._start(self._waiting.popleft())
-            elif not self._running:
+            if hand.is_slot_free:
+                self._committing -= 1
+            else:
+                self._free_slot(hand)
+            if not self._running and not self._committing:
                 self._idle.set()
+
+    def _on_handled(self, hand: InHand) -> None:
+        """Let the next event run beside this one's commit, unless commits are piling up."""
+        if self._committing < self.subscription.concurrency:
+            self._committing += 1
+            hand.is_slot_free = True
+            self._free_slot(hand)
+
+    def _free_slot(self, hand: InHand) -> None:
+        hand.loop.release()
+        self._running -= 1
+        if self._waiting and not self._draining:
+            self._start(self._waiting.popleft())
 
     async def _hand_back(self, hand: InHand) -> None:
         self._in_hand.discard(hand)

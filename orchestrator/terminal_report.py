@@ -59,7 +59,7 @@ def _print(console: "Console", report: ReviewReport) -> None:
     if not new:
         counts.append(" nothing found ", style="green reverse")
     console.print(counts)
-    console.print(Text(summary_line(report), style="dim"))
+    console.print(Text(clean(summary_line(report)), style="dim"))
 
 
 def _print_finding(console: "Console", finding: Finding) -> None:
@@ -72,7 +72,7 @@ def _print_finding(console: "Console", finding: Finding) -> None:
     where = Text()
     where.append(f"{clean(finding.path)}:{finding.line}", style="underline")
     cwe = f"  CWE-{finding.cwe}" if finding.cwe else ""
-    where.append(f"{cwe}  {finding.confidence:.0%} sure: {', '.join(finding.found_by)}", style="dim")
+    where.append(f"{cwe}  {finding.confidence:.0%} sure: {clean(', '.join(finding.found_by))}", style="dim")
     console.print(head)
     console.print(Padding(where, (0, 0, 0, 9)))
     if finding.code:

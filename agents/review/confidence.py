@@ -21,7 +21,7 @@ def combined_confidence(hits: Iterable[Hit]) -> float:
     """
     voices: dict[str, dict[str, float]] = {}
     for hit in hits:
-        kin = voices.setdefault(_kin(hit), {})
+        kin = voices.setdefault(kin_of(hit), {})
         kin[hit.analyser] = max(kin.get(hit.analyser, 0.0), min(1.0, max(0.0, hit.confidence)))
     wrong = 1.0
     for kin in voices.values():
@@ -37,7 +37,8 @@ def confidence_words(confidence: float) -> str:
     return next(word for least, word in WORDS if confidence >= least or least == 0.0)
 
 
-def _kin(hit: Hit) -> str:
+def kin_of(hit: Hit) -> str:
+    """Whose judgement it is at the root: the analyser's own, but Bandit's for Ruff's `S` rules."""
     return (
         "bandit"
         if hit.analyser == "ruff" and hit.rule[:1] == "S" and hit.rule[1:2].isdigit()

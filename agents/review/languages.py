@@ -32,6 +32,10 @@ BY_SUFFIX: Final[dict[str, str]] = {
     ".bash": "shell",
     ".tf": "terraform",
     ".tfvars": "terraform",
+    ".zsh": "shell",
+    ".xml": "xml",
+    ".pem": "pem",
+    ".key": "pem",
     ".dockerfile": "dockerfile",
 }
 
@@ -42,6 +46,11 @@ BY_NAME: Final[dict[str, str]] = {
     ".pypirc": "ini",
     ".netrc": "properties",
     ".htpasswd": "properties",
+    ".envrc": "env",
+    "id_rsa": "pem",
+    "id_dsa": "pem",
+    "id_ecdsa": "pem",
+    "id_ed25519": "pem",
 }
 
 CODE: Final = frozenset({"python", "javascript", "typescript", "tsx", "vue", "swift", "dart"})
@@ -52,7 +61,13 @@ LOCK_FILES: Final = frozenset(
 )
 """Written by package managers, full of hashes that look like secrets, and nobody's code."""
 
-FENCES: Final[dict[str, str]] = {"shell": "sh", "terraform": "hcl", "env": "sh", "properties": "ini"}
+FENCES: Final[dict[str, str]] = {
+    "shell": "sh",
+    "terraform": "hcl",
+    "env": "sh",
+    "properties": "ini",
+    "pem": "text",
+}
 """Names for a fence of Markdown, where they differ from ours."""
 
 
@@ -68,7 +83,9 @@ def language_of(path: str) -> str:
     if name == ".env" or name.startswith(".env."):
         return "env"
     stem, _, variant = name.partition(".")
-    return "" if "." in variant else BY_NAME.get(stem, "")  # Dockerfile.dev
+    return (
+        "" if "." in variant or variant == "pub" else BY_NAME.get(stem, "")
+    )  # Dockerfile.dev, not id_rsa.pub
 
 
 def is_code(path: str) -> bool:

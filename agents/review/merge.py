@@ -25,6 +25,7 @@ REACH_LINES_MAX: Final = 20
 BELIEVED_MIN: Final = 0.3
 """Hits of less confidence don't make a finding more severe than the others say."""
 FINDINGS_MAX: Final = 10_000
+TITLE_CHARS_MAX: Final = 300
 TEXT_CHARS_MAX: Final = 4_000
 RANK: Final = {severity: severity.rank for severity in Severity}
 
@@ -182,7 +183,7 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
     ignored = all(hit.suppressed for hit in hits)
     return Finding(
         fingerprint="",
-        title=best.title,
+        title=best.title[:TITLE_CHARS_MAX],
         path=best.path,
         line=tight.line,
         end_line=_last(tight),

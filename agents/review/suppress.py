@@ -5,7 +5,8 @@
 | `labverse: ignore` | the line, or alone on the line above | everything |
 | `labverse: ignore[B608, CWE-89, ruff] reason` | the same | hits of these rules, CWEs or analysers |
 | `labverse: ignore-file`, also with brackets | the first ten lines | the same in the whole file |
-| `nosec`, `nosec B602,B607` | the line | all; or these rules of Bandit, which Ruff calls S602 and S607 |
+| `nosec` | the line | all of Bandit, which is Ruff's `S` too, and whatever has a CWE |
+| `nosec B602,B607` | the line | these rules of Bandit, which Ruff calls S602 and S607 |
 | `noqa`, `noqa: S602` | the line | all of Ruff; or these rules, which Bandit calls B602 |
 | `ruff: noqa`, `ruff: noqa: S602` | any line | the same in the whole file |
 | `pragma: allowlist secret`, `… nextline secret` | the line, the line above | secrets |
@@ -23,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from agents.review.confidence import kin_of
 from agents.review.cwe import SECRETS, family_of
 from schemas.review import Hit
 
@@ -47,17 +49,24 @@ _ANY = re.compile(r"labverse:|nosec|noqa|pragma:", re.I)
 
 @dataclass(frozen=True, slots=True)
 class _Directive:
-    """One comment: which hits it is about. Empty sets and names mean all."""
+    """One comment: which hits it is about. Empty sets and names mean all.
+
+    Attributes:
+        security_only: it says nothing of hits that are no weakness.
+    """
 
     text: str
     names: frozenset[str] = frozenset()
     analysers: frozenset[str] = frozenset()
     family: str = ""
+    security_only: bool = False
 
     def covers(self, hit: Hit) -> bool:
         if self.analysers and hit.analyser.casefold() not in self.analysers:
             return False
         if self.family and family_of(hit.cwe) != self.family:
+            return False
+        if self.security_only and not hit.cwe and kin_of(hit) != "bandit":
             return False
         return not self.names or not self.names.isdisjoint(_names_of(hit))
 
@@ -138,7 +147,7 @@ def _of_others(line: str) -> list[_Directive]:
     if nosec := _NOSEC.search(line):
         codes = frozenset(code.casefold() for code in _BANDIT_CODE.findall(nosec["rest"]))
         names = codes | {f"s{code[1:]}" for code in codes}
-        directives.append(_Directive(_shown(line, nosec), names=names))
+        directives.append(_Directive(_shown(line, nosec), names=names, security_only=not names))
     if noqa := _NOQA.search(line):
         directives += _noqa(line, noqa)
     if (allowed := _ALLOWED.search(line)) and not allowed["next"]:

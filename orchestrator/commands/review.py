@@ -204,6 +204,7 @@ def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport")
     """Write the report where it is wanted; returns the exit code."""
     from agents.review.baseline import BaselineError, write_baseline
     from agents.review.report import exit_code, render, summary_line
+    from orchestrator.clean import clean
     from orchestrator.shell import UserError
     from schemas.review import Severity
 
@@ -225,6 +226,6 @@ def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport")
     except OSError as error:
         raise UserError(f"{error.filename or args.output} can't be written: {error.strerror}") from None
     if args.output and not args.quiet:
-        print(f"{summary_line(report)} Report: {args.output}", file=sys.stderr)
+        print(f"{clean(summary_line(report))} · {args.output}", file=sys.stderr)
     fail_on = loaded.settings.review.fail_on
     return exit_code(report, None if fail_on == "never" else Severity(fail_on))

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from agents.review.report.escape import clean
 from agents.review.report.wording import counted, money_text, seconds_text
 from schemas.review import Finding, FindingStatus, ReviewReport, Severity
 
@@ -35,7 +36,7 @@ def summary_line(report: ReviewReport) -> str:
         money_text(report.cost_nusd),
     ]
     if report.degraded:
-        parts.append(f"degraded: {'; '.join(report.degraded)}")
+        parts.append(f"degraded: {clean('; '.join(report.degraded))}")
     return " · ".join(parts)
 
 

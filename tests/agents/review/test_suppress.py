@@ -38,6 +38,7 @@ def ignored(text: str, *hits: Hit) -> list[str]:
 
 EVERYTHING = ["B602", "S602", "PY-SHELL", "E722", "AWS"]
 SHELL = ["B602", "S602", "PY-SHELL"]
+SECURITY = [*SHELL, "AWS"]
 
 
 @pytest.mark.parametrize(
@@ -59,12 +60,12 @@ SHELL = ["B602", "S602", "PY-SHELL"]
         ("# labverse: ignore[B6]", []),
         ("# labverse: ignored", []),
         ("labverse: ignore", []),
-        ("# nosec", EVERYTHING),
-        ("#nosec", EVERYTHING),
+        ("# nosec", SECURITY),
+        ("#nosec", SECURITY),
         ("# nosec B602", SHELL),
         ("# nosec: B602,B607 # more", SHELL),
         ("# nosec B607", []),
-        ("# nosec see ABC123", EVERYTHING),
+        ("# nosec see ABC123", SECURITY),
         ("# nosecond", []),
         ("# noqa", [*SHELL, "E722"]),
         ("# NOQA:E722", ["E722"]),
@@ -88,6 +89,11 @@ def test_a_comment_on_the_line_ignores_what_it_names(comment: str, rules: list[s
 def test_bare_noqa_is_about_ruff_and_what_ruff_has_said() -> None:
     assert ignored("run(x)  # noqa", HIT, SECRET) == []
     assert ignored("run(x)  # noqa", HIT, SECRET, RUFF) == ["B602", "S602"]
+
+
+def test_bare_nosec_is_about_bandit_and_ruffs_copies_of_it_even_without_a_cwe() -> None:
+    bandit, ruff, own = (msgspec.structs.replace(hit, cwe=0) for hit in (HIT, RUFF, OWN))
+    assert ignored("run(x)  # nosec", bandit, ruff, own) == ["B602", "S602"]
 
 
 def test_ruffs_bugbear_rules_are_not_bandits() -> None:

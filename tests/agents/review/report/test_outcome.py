@@ -79,3 +79,8 @@ def test_the_summary_is_one_line() -> None:
     assert summary_line(report(degraded=("one", "two"))) == (
         "no findings · 1 file, 1,204 lines · 1 agent · 1.23 s · $0.00 · degraded: one; two"
     )
+
+
+def test_what_failed_cannot_break_the_summary() -> None:
+    line = summary_line(report(degraded=("ruff failed:\n\x1b[2J\u202egone",)))
+    assert line.endswith("degraded: ruff failed: \\x1b[2J\\u202egone")
