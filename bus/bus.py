@@ -30,7 +30,7 @@ from bus.streams import DEAD, EVENTS, LATER
 from bus.subscription import Subscription
 from bus.tracing import Tracing
 from bus.worker import Worker
-from schemas.event import Event, tag_of
+from schemas.event import Event
 from schemas.ids import new_id
 from schemas.task import TaskCancelled
 
@@ -78,7 +78,7 @@ class Bus:
             age_max_s=options.limits.age_max_s,
             replicas=options.limits.replicas,
         )
-        self.outbox = Outbox(self.publisher, self.objects, self.tracing, options.source)
+        self.outbox = Outbox(connection, self.publisher, self.objects, self.tracing, options.source)
         self.letters = Letters(connection, self.publisher, self.outbox)
         self.presence = Presence(connection, self.publisher, role=options.role, version=options.version)
         self._cancellations = Cancellations(connection)
@@ -114,28 +114,19 @@ class Bus:
             PublishError: see `Publisher.publish`.
         """
         task_id = task_id or new_id()
-        nonce = new_id()
         try:
             await self.outbox.publish(
                 command,
                 task_id=task_id,
                 event_id=task_id,
-                extra_lines=f"Nats-Msg-Id: {nonce}\r\n",
                 deadline="" if deadline_s is None else time_text(deadline_s),
                 timeout_s=timeout_s,
             )
         except AlreadyHandledError:
-            # Sent twice because the first confirmation was lost, or really somebody else's?
-            if await self._stored_nonce(command, task_id) != nonce:
-                raise DuplicateTaskError(
-                    f"task id {task_id} is taken: watch it with `labverse watch {task_id}` or choose another"
-                ) from None
+            raise DuplicateTaskError(
+                f"task id {task_id} is taken: watch it with `labverse watch {task_id}` or choose another"
+            ) from None
         return task_id
-
-    async def _stored_nonce(self, command: Event, task_id: str) -> str:
-        body = msgspec.json.encode({"last_by_subj": f"lv.{tag_of(command)}.{task_id}"})
-        found = await self.connection.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
-        return (found.headers or {}).get("Nats-Msg-Id", "")
 
     async def publish(
         self, event: Event, *, task_id: str, event_id: str = "", timeout_s: float = PUBLISH_TIMEOUT_S

@@ -41,7 +41,7 @@ from bus.outbox import Outbox
 from bus.publisher import Publisher
 from bus.pull import NAK, PullLoop, read_delivery
 from bus.redact import error_text
-from bus.streams import EVENTS, LATER, LATER_MESSAGES_MAX
+from bus.streams import LATER, LATER_MESSAGES_MAX
 from bus.subscription import Outputs, Subscription
 from bus.tracing import Tracing
 from schemas.event import Event
@@ -171,7 +171,9 @@ class Handling:
                 return
         if envelope.received > 1 or envelope.id == envelope.task_id:
             # A redelivery, or an address that a foreign publisher may have used twice: done already?
-            if not self.subscription.is_projection and await self._is_done(envelope):
+            if not self.subscription.is_projection and await self._parts.outbox.is_done(
+                envelope, self.subscription.durable
+            ):
                 await self.answer(hand, ACK)
                 return
             if envelope.attempt > self.subscription.attempts_max:
@@ -239,13 +241,6 @@ class Handling:
             return
         self.handled += 1
         await self.answer(hand, ACK)
-
-    async def _is_done(self, envelope: Envelope) -> bool:
-        subject = self._parts.outbox.done_subject(envelope, self.subscription.durable)
-        found = await self._parts.connection.request(
-            f"$JS.API.DIRECT.GET.{EVENTS}", msgspec.json.encode({"last_by_subj": subject})
-        )
-        return "Status" not in (found.headers or {})
 
     async def _expire(self, hand: InHand, envelope: Envelope, late_s: float) -> None:
         expired = TaskExpired(

@@ -94,7 +94,7 @@ class Bucket(Generic[T]):
         """Write if the key still has `revision` (0: if it doesn't exist); returns the new revision.
 
         Raises:
-            ConflictError: somebody else wrote first.
+            ConflictError: somebody else wrote first, and something else. A lease must hold its owner's name.
         """
         try:
             return await self._publisher.publish(
@@ -103,6 +103,10 @@ class Bucket(Generic[T]):
                 self._encode(key, value),
             )
         except AlreadyHandledError as error:
+            # Sent again because the confirmation was lost? Then what stands there is ours.
+            stored = await self.get(key)
+            if stored is not None and stored[0] == value and stored[1] > revision:
+                return stored[1]
             raise ConflictError(f"key {key} of bucket {self.name} was changed: {error}") from None
 
     async def values(self) -> dict[str, T]:

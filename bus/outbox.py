@@ -6,13 +6,15 @@ from typing import Final
 
 import msgspec
 
+from bus.connection import Connection
 from bus.envelope import Envelope, address_of, any_type_subject, event_headers, once_lines
-from bus.errors import DecodeError, ObjectError, PayloadTooLargeError
+from bus.errors import AlreadyHandledError, DecodeError, ObjectError, PayloadTooLargeError
 from bus.objects import ObjectStore
 from bus.publisher import PUBLISH_TIMEOUT_S, Outgoing, Publisher
+from bus.streams import EVENTS
 from bus.tracing import Tracing
 from schemas.event import Event, tag_of
-from schemas.ids import derive_id, output_id
+from schemas.ids import derive_id, new_id, output_id
 from schemas.registry import BY_TAG
 from schemas.task import HandledMark
 
@@ -28,7 +30,15 @@ _MARK = HandledMark()
 class Outbox:
     """Stores events. `source` is who says so: the CloudEvents source of everything sent from here."""
 
-    def __init__(self, publisher: Publisher, objects: ObjectStore, tracing: Tracing, source: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        publisher: Publisher,
+        objects: ObjectStore,
+        tracing: Tracing,
+        source: str,
+    ) -> None:
+        self._connection = connection
         self._publisher = publisher
         self._objects = objects
         self._tracing = tracing
@@ -40,7 +50,6 @@ class Outbox:
         *,
         task_id: str,
         event_id: str,
-        extra_lines: str = "",
         causation_id: str = "",
         deadline: str = "",
         traceparent: str = "",
@@ -57,10 +66,30 @@ class Outbox:
             outgoing = await self._outgoing(
                 event, task_id, event_id, causation_id=causation_id, deadline=deadline, traceparent=carried
             )
-            lines = outgoing.lines + once_lines(task_id, event_id) + extra_lines
-            return await self._publisher.publish(
-                outgoing.subject, lines, outgoing.payload, timeout_s=timeout_s
-            )
+            nonce = new_id()
+            lines = f"{outgoing.lines}{once_lines(task_id, event_id)}Nats-Msg-Id: {nonce}\r\n"
+            try:
+                return await self._publisher.publish(
+                    outgoing.subject, lines, outgoing.payload, timeout_s=timeout_s
+                )
+            except AlreadyHandledError:
+                # Sent again because the first confirmation was lost, or really somebody else's?
+                stored = await self._stored(any_type_subject(task_id, event_id))
+                if stored.get("Nats-Msg-Id") != nonce:
+                    raise
+                return int(stored["Nats-Sequence"])
+
+    async def _stored(self, subject: str) -> dict[str, str]:
+        """Headers of what is stored at an address; empty if there is nothing."""
+        body = msgspec.json.encode({"last_by_subj": subject})
+        found = await self._connection.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
+        headers = found.headers or {}
+        return {} if "Status" in headers else headers
+
+    async def is_done(self, cause: Envelope, durable: str) -> bool:
+        """Whether somebody committed for this input already."""
+        first_id = output_id(derive_id(cause.subject, durable, cause.replay), 0)
+        return bool(await self._stored(any_type_subject(cause.task_id, first_id)))
 
     async def commit(
         self, outputs: Sequence[Event], *, cause: Envelope, durable: str, source: str = ""
@@ -107,10 +136,6 @@ class Outbox:
             else:
                 messages[0] = Outgoing(first.subject, first.lines + once, first.payload)
                 await self._publisher.publish_batch(tuple(messages))
-
-    def done_subject(self, cause: Envelope, durable: str) -> str:
-        """Where the mark lies that `durable` is done with this event (with wildcards for the type)."""
-        return any_type_subject(cause.task_id, output_id(derive_id(cause.subject, durable, cause.replay), 0))
 
     async def decode(self, envelope: Envelope, payload: bytes) -> Event:
         """The event of a received message.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.review.cwe import family_of
-from agents.review.merge import NEAR_LINES, Merged, merge_hits
+from agents.review.merge import NEAR_LINES, TEXT_CHARS_MAX, TITLE_CHARS_MAX, Merged, merge_hits
 from schemas.review import Finding, FindingStatus, Hit, Severity
 
 
@@ -116,6 +116,13 @@ def test_words_come_from_the_surest_place_from_the_tightest_and_the_longest_fix(
     assert (found.line, found.end_line, found.code) == (12, 12, "tight")
     assert found.fix == "a longer fix"
     assert found.severity is Severity.MEDIUM
+
+
+def test_texts_of_a_finding_are_cut() -> None:
+    endless = "x" * 100_000
+    (found,) = merged(hit(10, title=endless, description=endless, code=endless, fix=endless))
+    assert len(found.title) == TITLE_CHARS_MAX
+    assert {len(text) for text in (found.description, found.code, found.fix)} == {TEXT_CHARS_MAX}
 
 
 def test_the_worst_severity_of_believable_hits_counts() -> None:
