@@ -18,6 +18,7 @@ from nats.errors import Error as NatsError
 
 from bus.connection import Connection
 from bus.errors import BusError
+from bus.redact import error_text
 
 log = logging.getLogger("labverse.bus")
 
@@ -203,8 +204,12 @@ class PullLoop:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if self._client.is_connected:
+            try:
+                if not self._client.is_connected:
+                    continue
                 if self._requested and time.monotonic() - self._heard_at > SILENCE_MAX_S:
                     self._on_reconnect()  # the server forgot our request
                 else:
                     self._ask_soon()
+            except Exception as error:  # whatever it is: the one that mends all else must go on
+                log.warning("watching %s: %s", self._stream, error_text(error))
