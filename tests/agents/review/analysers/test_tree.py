@@ -130,9 +130,11 @@ def test_a_minified_megabyte_ends_in_bounded_time(tmp_path: Path) -> None:
     started = time.monotonic()
     analysis = look(tmp_path, {"a.js": line * (1_000_000 // len(line))})
     assert time.monotonic() - started < 4 * engine.FILE_SECONDS_MAX
-    assert len(analysis.hits) == engine.HITS_MAX
+    # A busy machine ends at the time limit, an idle one at the limit of hits: either is said.
+    reasons = " ".join(entry.reason for entry in analysis.not_reviewed)
+    assert len(analysis.hits) == engine.HITS_MAX or "gave up" in reasons
+    assert reasons
     assert all(len(hit.code) <= 400 for hit in analysis.hits)
-    assert analysis.not_reviewed
 
 
 def test_a_file_that_takes_too_long_keeps_what_was_found_and_is_named(
