@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bus import Bus, BusError, open_bus
-from bus.redact import redact
+from bus.redact import error_text, redact
 from config.load import ConfigError, Loaded, load
 from orchestrator.options import bus_options
 from orchestrator.telemetry import start_telemetry
 from orchestrator.version import VERSION
 from schemas.ids import new_id
+
+log = logging.getLogger("labverse")
 
 EXIT_OK: Final = 0
 EXIT_FINDINGS: Final = 1
@@ -49,10 +51,18 @@ def run_command(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("labverse: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except FileNotFoundError as error:
+        gone = error.filename or "the current folder"
+        print(f"labverse: {gone} doesn't exist (any more): go to a folder that does", file=sys.stderr)
+        return EXIT_FAILED
     except BrokenPipeError:
         # The reader of our output (`| head`) has left; nothing more to say, and no trace of it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except Exception as error:  # a bug of ours: said in one line too, with its trace for who asks
+        log.debug("unexpected", exc_info=error)
+        print(f"labverse: unexpected {error_text(error)}; -vv shows where: please report it", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _log_to_stderr(verbose: int) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from labverse import HEADLINE, Labverse
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def findings_of(out: str) -> list[tuple[str, int, str]]:
     return [(one["path"], one["line"], one["severity"]) for one in json.loads(out)["findings"]]
@@ -187,6 +189,19 @@ def test_an_empty_folder_says_that_there_was_nothing(labverse: Labverse, tmp_pat
     assert done.returncode == 0
     assert "No findings" in done.stdout
     assert "0 files" in done.stdout
+
+
+def test_a_folder_that_is_gone_is_said_in_one_line(labverse: Labverse, tmp_path: Path) -> None:
+    script = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec {' '.join(labverse.command('review', '.'))}"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env=labverse.env | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 def test_ctrl_c_cancels_the_task(labverse: Labverse, code_base: Path) -> None:
