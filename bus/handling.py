@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ class Handling:
         *,
         agent: str,
         source: str,
-        on_handled: Callable[[InHand], None],
+        on_handled: Callable[[InHand], Awaitable[None]],
     ) -> None:
         self.subscription = subscription
         self.agent = agent
@@ -212,7 +212,7 @@ class Handling:
             self._parts.tracing.failed(error_text(error))
             await self._fail(hand, envelope, error)
         else:
-            self._on_handled(hand)
+            await self._on_handled(hand)
             await self._commit(hand, envelope, outputs)
 
     async def _commit(self, hand: InHand, envelope: Envelope, outputs: Outputs) -> None:

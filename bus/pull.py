@@ -107,6 +107,12 @@ class PullLoop:
         self._in_hand -= 1
         self._ask_soon()
 
+    async def release_and_ask(self) -> None:
+        """As `release`, with the request for more sent before this returns."""
+        self._in_hand -= 1
+        if self._room() * 2 >= self._capacity:
+            await self._ask()
+
     async def stop(self, *, hand_back: bool = True) -> None:
         """Ask for nothing more. What is on its way here goes back at once, or after ack_wait."""
         self._stopped = True

@@ -79,7 +79,7 @@ def build_parser() -> Parser:
     common = _common_options()
     parser = Parser(
         prog="labverse",
-        description="Event-driven agents on NATS JetStream: review code, route models, negotiate, publish.",
+        description="Event-driven agents on NATS JetStream. First job: reviewing code, with no model or key.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -110,9 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 2
-    from orchestrator.shell import run_command
+    try:
+        from orchestrator.shell import run_command
 
-    return run_command(args)
+        return run_command(args)
+    except KeyboardInterrupt:  # so early that nothing is there yet to be left in order
+        print("labverse: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 import anyio.to_process
 
-from agents.review.analysers import warm_up
+from agents.review.examine import begin
 from agents.review.intake import IntakeLimits
 from agents.review.merger import ReviewMerger
 from agents.review.planner import ReviewPlanner
@@ -40,7 +40,7 @@ class Warmth:
     def __init__(self, processes: int) -> None:
         self.limiter = anyio.CapacityLimiter(max(1, processes))
         self._tasks = [
-            asyncio.create_task(anyio.to_process.run_sync(warm_up, limiter=self.limiter))
+            asyncio.create_task(anyio.to_process.run_sync(begin, limiter=self.limiter))
             for _ in range(processes)
         ]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -41,6 +42,7 @@ class _Redacting(logging.Formatter):
 
 def run_command(args: argparse.Namespace) -> int:
     """Run the command and turn what goes wrong into one line and an exit code."""
+    _mend_streams()
     try:
         _log_to_stderr(args.verbose)
         result = args.run(args)
@@ -63,6 +65,16 @@ def run_command(args: argparse.Namespace) -> int:
         log.debug("unexpected", exc_info=error)
         print(f"labverse: unexpected {error_text(error)}; -vv shows where: please report it", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _mend_streams() -> None:
+    """Output that is closed goes nowhere; a locale that can't show a character gets a substitute."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _log_to_stderr(verbose: int) -> None:

@@ -23,6 +23,7 @@ async def find_task(bus: Bus, text: str) -> str:
     Raises:
         UserError: it names several tasks, or can't be an id.
     """
+    text = text.strip("…")
     if not is_token(text):
         raise UserError(f"{text[:80]!r} is no task id: `labverse status` shows them")
     ids = [record.task_id for record in await known_tasks(bus)]

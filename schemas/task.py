@@ -64,6 +64,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
         steps_done, steps_failed: assignments answered; given up.
         cost_nusd: money settled on the task, in nano-USD.
         result_subject: the address of the event that completed the task, empty until then.
+        owner: who asked for it, as its command's source says.
         updated_seq: stream sequence of the newest event in this record.
     """
 
@@ -80,6 +81,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str = ""
     reason: str = ""
     result_subject: str = ""
+    owner: str = ""
     agents: tuple[str, ...] = ()
     done_ids: tuple[str, ...] = ()
     failed_ids: tuple[str, ...] = ()

@@ -74,6 +74,8 @@ def write_report(
             NotReviewed(path="(findings)", reason=f"{merged.cut} findings over the limit were cut")
         )
     degraded, unanswered = missing_parts(planned, gathered)
+    if not planned.files and planned.changed is None and planned.not_reviewed:
+        degraded.insert(0, "nothing was reviewed: every file was left out, for the reasons given")
     return ReviewReport(
         name=planned.name,
         task_id=task_id,

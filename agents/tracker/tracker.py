@@ -109,7 +109,8 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
     match event:
         case ReviewRequested(name=name):
             state = TaskState.QUEUED
-            changes |= {"kind": tag_of(event), "name": name or record.name, "created_at": envelope.time}
+            changes |= {"kind": tag_of(event), "name": name or record.name}
+            changes |= {"created_at": envelope.time, "owner": envelope.source}
         case ReviewPlanned(assignments=assignments, name=name):
             changes |= {"steps": len(assignments), "name": name or record.name}
         case ReviewFindings():

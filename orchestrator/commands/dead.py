@@ -63,9 +63,15 @@ async def _list(bus: "Bus", *, as_json: bool) -> None:
 async def _show(bus: "Bus", letter_id: int, *, as_json: bool) -> None:
     import msgspec
 
+    from bus.redact import redact
     from orchestrator.clean import clean
 
     letter = await bus.letters.get(letter_id)
+    letter = msgspec.structs.replace(
+        letter,
+        payload=redact(letter.payload),
+        headers={name: redact(value) for name, value in letter.headers.items()},
+    )
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(letter)).decode())
         return

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from agents.review.intake import Intake
     from bus import Bus
     from config.load import Loaded
@@ -23,6 +25,7 @@ SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 GRACE_S = 0.5
 """Our own agents leave at once when the report is there; what they hold goes to the other agents."""
 TASK_MARGIN_S = 15.0
+LOOK_AGAIN_S = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +70,7 @@ async def run(args: argparse.Namespace) -> int:
     )
     if args.write_baseline and args.write_baseline == args.output:
         raise UserError("--write-baseline and --output name the same file")
+    from orchestrator.orphans import review_source
     from orchestrator.roster import REPLICAS_MAX, Warmth, cores
 
     wanted = loaded.settings.review.agents or cores()
@@ -77,7 +81,7 @@ async def run(args: argparse.Namespace) -> int:
     try:
         async with stop_signals() as stop:
             request, intake = await unless(stop, asyncio.to_thread(_prepare, args, loaded))
-            async with bus_for(loaded, role="review", source="labverse/review") as bus:
+            async with bus_for(loaded, role="review", source=review_source()) as bus:
                 report = await _review(args, loaded, bus, request, intake, warmth, stop)
     finally:
         await warmth.close()
@@ -147,6 +151,7 @@ async def _review(
     import msgspec
 
     from agents.review.planner import store_files
+    from orchestrator.orphans import cancel_orphans
     from orchestrator.roster import KINDS, Warmth, agents_on
     from orchestrator.shell import unless
     from schemas.ids import new_id
@@ -154,11 +159,17 @@ async def _review(
     assert isinstance(warmth, Warmth)
     task_id = new_id()
     async with AsyncExitStack() as stack:
-        if not await _is_served(bus):
+
+        async def work_ourselves() -> None:
             agents = agents_on(
                 bus, loaded.settings, KINDS, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
             )
             await stack.enter_async_context(agents)
+
+        await cancel_orphans(bus)
+        is_served = await _is_served(bus)
+        if not is_served:
+            await work_ourselves()
         with bus.tracing.span(
             "labverse review", {"labverse.task_id": task_id, "labverse.files": len(intake.files)}
         ):
@@ -166,12 +177,24 @@ async def _review(
             command = msgspec.structs.replace(request, bundles=tuple(bundles))
             deadline_s = time.time() + request.deadline_s + TASK_MARGIN_S
             await bus.submit(command, task_id=task_id, deadline_s=deadline_s)
+            stand_in = asyncio.create_task(_stand_in(bus, work_ourselves)) if is_served else None
             try:
                 report: ReviewReport = await unless(stop, _watch(args, bus, task_id))
                 return report
             except KeyboardInterrupt:
                 await bus.cancel(task_id, by="the command line", reason="interrupted")
                 raise
+            finally:
+                if stand_in is not None:
+                    stand_in.cancel()
+
+
+async def _stand_in(bus: "Bus", work_ourselves: "Callable[[], Awaitable[None]]") -> None:
+    """Do the work when those that were to do it have left."""
+    while await _is_served(bus):  # noqa: ASYNC110 - nobody tells when an agent is killed
+        await asyncio.sleep(LOOK_AGAIN_S)
+    print("labverse: the agents that ran have left: this command goes on by itself", file=sys.stderr)
+    await work_ourselves()
 
 
 async def _is_served(bus: "Bus") -> bool:
@@ -224,7 +247,9 @@ def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport")
     except BaselineError as error:
         raise UserError(str(error)) from None
     except OSError as error:
-        raise UserError(f"{error.filename or args.output} can't be written: {error.strerror}") from None
+        raise UserError(
+            f"{error.filename or args.output or 'standard output'} can't be written: {error.strerror}"
+        ) from None
     if args.output and not args.quiet:
         print(f"{clean(summary_line(report))} · {args.output}", file=sys.stderr)
     fail_on = loaded.settings.review.fail_on

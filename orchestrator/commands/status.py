@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 HELP = "show tasks, agents and streams"
 
 TASKS_SHOWN = 10
+WIDTH_IN_PIPES = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,8 @@ def _print(
     from rich.console import Console
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_PIPES
     shown = tasks if detailed else tasks[-TASKS_SHOWN:]
     console.print(_tasks_table(shown, len(tasks), detailed=detailed))
     console.print(_agents_table(processes, detailed=detailed))
@@ -75,7 +78,8 @@ def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> An
     title = "tasks" if len(tasks) == total else f"tasks (the newest {len(tasks)} of {total})"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for heading in ("task", "what", "state", "done", "findings", "cost", "started", "remarks"):
-        table.add_column(heading, no_wrap=heading != "remarks")
+        uncut = {"task": 26 if detailed else 8, "state": 9}.get(heading)
+        table.add_column(heading, no_wrap=heading != "remarks", min_width=uncut)
     colours = {
         "completed": "green",
         "running": "cyan",
@@ -86,7 +90,7 @@ def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> An
     for task in tasks:
         steps = f"{task.steps_done}/{task.steps}" if task.steps else "-"
         table.add_row(
-            task.task_id if detailed else f"…{task.task_id[-8:]}",
+            task.task_id if detailed else task.task_id[-8:],
             Text(clean(task.name or task.kind)),
             Text(task.state, style=colours.get(task.state, "")),
             f"{steps} {task.percent} %",

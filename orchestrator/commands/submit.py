@@ -5,12 +5,15 @@ labverse submit review.requested.v1 @request.json
 """
 
 import argparse
+import asyncio
 import sys
 import time
 from pathlib import Path
 
 HELP = "start any task from JSON"
 
+LATE_S = 2.0
+"""After the deadline, for the word that it has passed."""
 COMMAND_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -51,9 +54,14 @@ async def run(args: argparse.Namespace) -> int:
     if args.task_id and not is_token(args.task_id):
         raise UserError(f"task id {args.task_id[:80]!r}: use 1 to 64 characters of A-Z a-z 0-9 _ -")
     try:
-        command = msgspec.json.decode(_read_body(args.body), type=BY_TAG[args.type])
+        body = _read_body(args.body)
+        command = msgspec.json.decode(body, type=BY_TAG[args.type])
     except msgspec.DecodeError as error:
         raise UserError(f"not a {args.type}: {error}") from None
+    fields = {"type", *command.__struct_fields__}
+    if unknown := sorted(set(msgspec.json.decode(body, type=dict[str, object])) - fields):
+        # The bus takes unknown fields, from the future; a person who types one has misspelt it.
+        raise UserError(f"{args.type} has no field {unknown[0]!r}: there are {', '.join(sorted(fields))}")
     loaded = load_settings(args)
     async with stop_signals() as stop, bus_for(loaded, role="cli", source="labverse/submit") as bus:
         deadline_s = time.time() + args.deadline if args.deadline is not None else None
@@ -69,7 +77,13 @@ async def run(args: argparse.Namespace) -> int:
                     return end[0]
             return TaskState.FAILED
 
-        state = await unless(stop, wait())
+        try:
+            async with asyncio.timeout(args.deadline and args.deadline + LATE_S):
+                state: TaskState = await unless(stop, wait())
+        except TimeoutError:
+            raise UserError(
+                f"task {task_id} did not end by its deadline: does an agent for it run? `labverse status` tells"
+            ) from None
         return EXIT_OK if state is TaskState.COMPLETED else EXIT_FAILED
 
 

@@ -31,6 +31,7 @@ NO_SQL: Final = "Here it does not read like a statement, and it is not handed to
 SOURCE_BYTES_MAX: Final = 1_000_000
 NESTING_MAX: Final = 12
 """Names followed one to the next, and expressions inside expressions; beyond it nothing counts as constant."""
+CALL_LINES_MAX: Final = 200
 
 _RUNS = re.compile(r"(?i)exec|query|sql|^raw$|^text$|fetch|select|prepare|cursor")
 _NUMBERS: Final = frozenset({"int", "float", "len", "bool"})
@@ -47,10 +48,20 @@ class _Module:
     """What the names of one file are given."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self.tree = tree
         self.given: dict[str, list[ast.expr]] = defaultdict(list)
         self.unknown: set[str] = set()
+        self.begins: dict[int, list[ast.expr]] = defaultdict(list)
+        """Expressions by the line that they begin on."""
+        self.calls: dict[int, list[ast.Call]] = defaultdict(list)
+        """Calls by each of their lines."""
+        self._judged: dict[str, bool] = {}
         for node in ast.walk(tree):
+            if isinstance(node, ast.expr):
+                self.begins[node.lineno].append(node)
+            if isinstance(node, ast.Call):
+                last = min(node.end_lineno or node.lineno, node.lineno + CALL_LINES_MAX)
+                for line in range(node.lineno, last + 1):
+                    self.calls[line].append(node)
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     self.given[name].append(value)
@@ -77,8 +88,7 @@ class _Module:
             case ast.Constant():
                 return True
             case ast.Name(id=name) if not name.isupper():
-                values = [] if name in self.unknown else self.given.get(name, [])
-                return bool(values) and all(self.is_constant(value, depth + 1) for value in values)
+                return self._is_constant_name(name, depth)
             case ast.Name() | ast.Attribute():
                 return (node.id if isinstance(node, ast.Name) else node.attr).isupper()
             case ast.Call(func=ast.Name(id=name)) if name in _NUMBERS:
@@ -95,6 +105,13 @@ class _Module:
                 known = (ast.BinOp, ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.IfExp)
                 return isinstance(node, known) and all(self.is_constant(part, depth + 1) for part in parts)
 
+    def _is_constant_name(self, name: str, depth: int) -> bool:
+        if name not in self._judged:
+            self._judged[name] = False  # one that is made from itself isn't
+            values = [] if name in self.unknown else self.given.get(name, [])
+            self._judged[name] = bool(values) and all(self.is_constant(value, depth + 1) for value in values)
+        return self._judged[name]
+
 
 def _plain_targets(node: ast.AST) -> list[ast.expr]:
     """Names that are given one value that can be looked at, and not an item of something."""
@@ -109,15 +126,10 @@ def _plain_targets(node: ast.AST) -> list[ast.expr]:
 def _softened(hit: Hit, module: _Module | None) -> Hit:
     if module is None or hit.rule not in RULES:
         return hit
-    texts = list(_texts(hit, module.tree))
+    texts = list(_texts(hit, module))
     if texts and all(module.is_constant(text) for text in texts):
         note = CONSTANT
-    elif (
-        texts
-        and hit.rule in SQL_RULES
-        and not any(map(reads_like_sql, texts))
-        and not _is_run(hit, module.tree)
-    ):
+    elif texts and hit.rule in SQL_RULES and not any(map(reads_like_sql, texts)) and not _is_run(hit, module):
         note = NO_SQL
     else:
         return hit
@@ -129,28 +141,29 @@ def _softened(hit: Hit, module: _Module | None) -> Hit:
     )
 
 
-def _is_run(hit: Hit, tree: ast.Module) -> bool:
+def _is_run(hit: Hit, module: _Module) -> bool:
     """Whether a call on the lines of a hit hands something to a database."""
     return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute | ast.Name)
-        and _RUNS.search(node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id)
-        and node.lineno <= max(hit.line, hit.end_line)
-        and (node.end_lineno or node.lineno) >= hit.line
-        for node in ast.walk(tree)
+        isinstance(call.func, ast.Attribute | ast.Name)
+        and _RUNS.search(call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id)
+        for line in _lines(hit)
+        for call in module.calls.get(line, ())
     )
 
 
-def _texts(hit: Hit, tree: ast.Module) -> Iterator[ast.expr]:
+def _texts(hit: Hit, module: _Module) -> Iterator[ast.expr]:
     """The expressions that a hit is about: commands given to a call, or strings built, that begin on its lines."""
     is_sql = hit.rule in SQL_RULES
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.expr) or not hit.line <= node.lineno <= max(hit.line, hit.end_line):
-            continue
-        if is_sql and _builds_text(node):
-            yield node
-        elif not is_sql and isinstance(node, ast.Call) and node.args and node.lineno == hit.line:
-            yield node.args[0]
+    for line in _lines(hit):
+        for node in module.begins.get(line, ()):
+            if is_sql and _builds_text(node):
+                yield node
+            elif not is_sql and isinstance(node, ast.Call) and node.args and line == hit.line:
+                yield node.args[0]
+
+
+def _lines(hit: Hit) -> range:
+    return range(hit.line, min(max(hit.line, hit.end_line), hit.line + CALL_LINES_MAX) + 1)
 
 
 def _builds_text(node: ast.expr) -> bool:

@@ -32,7 +32,7 @@ NAME_CONFIDENCE: Final = 0.7
 
 _BY_TREE = frozenset({"javascript", "typescript", "tsx", "vue", "swift", "dart"})
 """Languages in which tree-sitter rules find literals given to secret names, and know a string from a comment."""
-_UNQUOTED = frozenset({"env", "ini", "properties", "yaml"})
+_UNQUOTED = frozenset({"env", "ini", "properties", "yaml", "dockerfile", "shell"})
 
 _SHAPES: Final = (
     ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
@@ -58,7 +58,7 @@ _ASSIGNED = re.compile(
     r"""[rbu]?(?P<quote>["'])(?P<value>[^"'\n]{6,400})(?P=quote)"""
 )
 _SETTING = re.compile(
-    r"^\s*(?:export\s+|-\s+)?(?P<name>[A-Za-z_][\w.-]{1,60})\s*[=:]\s*(?P<value>[^\s#\"'$<{]\S{5,400})\s*(?:#.*)?$"
+    r"^\s*(?:export\s+|-\s+|ENV\s+|ARG\s+)?(?P<name>[A-Za-z_][\w.-]{1,60})\s*[=:]\s*(?P<value>[^\s#\"'$<{]\S{5,400})\s*(?:#.*)?$"
 )
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40,}")
 _PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*|\][*+{]")
