@@ -18,12 +18,12 @@ PARTS = (
     (
         "One hop: publish → handle → result stored → input acknowledged, 1 KB events",
         "Ratio to hand-written nats-py in the same run; goals: 1.2 with all semantics on, and 4 times FastStream.",
-        ["bus_hop.py", "--rounds", "3", "--events", "4000"],
+        ["bus_hop.py", "--rounds", "3", "--events", "3000"],
     ),
     (
         "kill -9 of the server, back after one second",
         "Goal: handled within 0.2 s of its return.",
-        ["recovery.py", "--rounds", "3"],
+        ["recovery.py", "--rounds", "2"],
     ),
     (
         "Scatter and gather of 100 assignments",
