@@ -17,7 +17,7 @@ def labverse(tmp_path: Path) -> Iterator[Labverse]:
 @pytest.fixture
 def headline(tmp_path: Path) -> Path:
     """A folder with the 15-line file of three critical problems."""
-    folder = tmp_path / "code"
+    folder = tmp_path / "headline"
     folder.mkdir()
     (folder / "app.py").write_text(HEADLINE)
     return folder
