@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from schemas.cost import CallRecord, CostRecorded, CostThresholdCrossed
 from schemas.event import Event, tag_of
+from schemas.llm import BudgetState, Usage
 from schemas.review import (
     AgentWork,
     Bundle,
@@ -113,6 +115,38 @@ _ALL: Final[tuple[Event, ...]] = (
         event_id=EVENT_ID,
         reason="the bundle's sha256 does not match",
         attempts=5,
+    ),
+    CostRecorded(
+        record=CallRecord(
+            call_id="01k9x4m4aa0000000000000000-0",
+            completion_id="01k9x4m4aa0000000000000000",
+            at="2026-01-31T12:00:01.100000Z",
+            task_id=TASK_ID,
+            agent="reviewer",
+            purpose="critical",
+            provider="dashscope",
+            model="qwen-turbo",
+            usage=Usage(input_tokens=812, output_tokens=140),
+            counted_tokens=760,
+            max_tokens=512,
+            reserved_nusd=160_000,
+            cost_nusd=68_600,
+            latency_s=0.9,
+        ),
+        task_spent_nusd=68_600,
+    ),
+    CostThresholdCrossed(
+        budget=BudgetState(
+            limit="month 2026-01",
+            limit_nusd=500_000_000_000,
+            stop_nusd=450_000_000_000,
+            spent_nusd=449_800_000_000,
+            reserved_nusd=200_000_000,
+            resets_at="2026-02-01T00:00:00.000000Z",
+        ),
+        percent=90,
+        is_stop=True,
+        channel="#cost-alerts",
     ),
     HandledMark(),
 )

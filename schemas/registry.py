@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from schemas.cost import CostRecorded, CostThresholdCrossed
 from schemas.event import Event, is_tag, tag_of
 from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
 from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskStepFailed
@@ -15,6 +16,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     TaskCancelled,
     TaskExpired,
     TaskStepFailed,
+    CostRecorded,
+    CostThresholdCrossed,
     HandledMark,
 )
 
