@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -18,7 +18,9 @@ from bus.envelope import Envelope, task_subject, time_text
 from bus.errors import AlreadyHandledError, BusError, DuplicateTaskError
 from bus.gather import Gathered, gather, task_events
 from bus.handling import BusParts
+from bus.journal import Entry, Journal, State
 from bus.kv import Bucket
+from bus.lease import BUCKET, LEASE_AGE_S, Lease, LeaseRecord
 from bus.letters import Letters
 from bus.objects import ObjectStore
 from bus.options import BusOptions
@@ -26,7 +28,8 @@ from bus.outbox import Outbox
 from bus.presence import AgentRecord, Presence
 from bus.publisher import PUBLISH_TIMEOUT_S, Publisher
 from bus.rpc import Answer, AnswerInPieces, Client, Reply, Request, Server, Service
-from bus.streams import DEAD, EVENTS, LATER
+from bus.rpc_desk import Desk, PendingRequest
+from bus.streams import DEAD, EVENTS, LATER, LEDGER
 from bus.subscription import Subscription
 from bus.tracing import Tracing
 from bus.worker import Worker
@@ -244,6 +247,16 @@ class Bus:
         """Ask a service for an answer in pieces (see `bus.rpc.Client.stream`)."""
         return self._client.stream(service, request, deadline_s=time.time() + timeout_s, task_id=task_id)
 
+    def desk(
+        self,
+        service: Service[Request, Reply],
+        take: Callable[[PendingRequest[Request, Reply]], None],
+        *,
+        on_cancel: Callable[[str], None] | None = None,
+    ) -> Desk[Request, Reply]:
+        """A desk for requests that a leader alone may answer (see `bus.rpc_desk`); open and close it yourself."""
+        return Desk(self.connection, service, take, on_cancel=on_cancel)
+
     # -- state --------------------------------------------------------------------------------------------
 
     def bucket(self, name: str, kind: type[T], *, age_max_s: float = 0.0) -> Bucket[T]:
@@ -256,6 +269,16 @@ class Bus:
             age_max_s=age_max_s,
             replicas=self.options.limits.replicas,
         )
+
+    def lease(self, name: str) -> Lease:
+        """Leadership under `name` (see `bus.lease`)."""
+        return Lease(bucket=self.bucket(BUCKET, LeaseRecord, age_max_s=LEASE_AGE_S), name=name)
+
+    def journal(
+        self, stream: str, root: str, entry: type[Entry], state: type[State]
+    ) -> Journal[Entry, State]:
+        """A fenced log (see `bus.journal`)."""
+        return Journal(self.connection, self.publisher, stream, root, entry, state)
 
     async def note(self, task_id: str, agent: str, text: str) -> None:
         """Tell whoever watches the task right now what an agent is doing; kept nowhere."""
@@ -291,7 +314,7 @@ class Bus:
             BusError: the server doesn't answer.
         """
         out = []
-        for name in (EVENTS, LATER, DEAD):
+        for name in (EVENTS, LATER, DEAD, LEDGER):
             info = await self.connection.api(f"STREAM.INFO.{name}")
             if "error" in info:
                 raise BusError(f"stream {name}: {info['error'].get('description')}")

@@ -72,6 +72,10 @@ class ConflictError(BusError):
     """Raised when a compare-and-swap on a key lost against another writer."""
 
 
+class FencedError(BusError):
+    """Raised when a former leader tries to write after another one has taken over."""
+
+
 class RetryableError(Exception):
     """Raised by a handler when trying again later may help.
 

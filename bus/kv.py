@@ -124,6 +124,10 @@ class Bucket(Generic[T]):
         """Mark the key as deleted."""
         await self._publisher.publish(self._root + key, "KV-Operation: DEL\r\n", b"")
 
+    async def purge(self, key: str) -> None:
+        """Remove the key and every trace of it, so that `update` with revision 0 may create it again."""
+        await self._connection.api(f"STREAM.PURGE.{self._stream}", {"filter": self._root + key})
+
     def _encode(self, key: str, value: T) -> bytes:
         data = msgspec.json.encode(value)
         if len(data) > VALUE_BYTES_MAX:

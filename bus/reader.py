@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, Literal
 
 from nats.aio.msg import Msg
 
 from bus.connection import Connection
+from bus.envelope import time_text
 from bus.errors import BusError
 from bus.pull import PullLoop, read_delivery
 from schemas.ids import new_id
@@ -22,6 +24,8 @@ class StreamReader:
 
     Args:
         start: `all`, `new`, or `last` (the newest of each subject, then what comes).
+        after_seq: only what stands behind this stream sequence (with `all`).
+        since_s: only what was stored at or after this time, seconds since 1970 (with `all`).
 
     Use as an async context manager; `read` gives the next message.
     """
@@ -33,12 +37,15 @@ class StreamReader:
         filters: tuple[str, ...],
         *,
         start: Literal["all", "new", "last"] = "all",
+        after_seq: int = 0,
+        since_s: float = 0.0,
     ) -> None:
         self._connection = connection
         self._stream = stream
         self._filters = filters
         self._start = start
-        self._last_seq = 0
+        self._last_seq = after_seq
+        self._since_s = since_s
         self._queue: deque[Msg] = deque()
         self._arrived = asyncio.Event()
         self._consumer = ""
@@ -89,6 +96,20 @@ class StreamReader:
             raise BusError(f"reading {self._stream} took longer than {timeout_s:g} s") from None
         return out
 
+    async def stored(self, *, timeout_s: float) -> AsyncGenerator[tuple[Msg, int]]:
+        """Messages that are stored by now with their stream sequences, without holding them all.
+
+        Raises:
+            BusError: none came for `timeout_s`.
+        """
+        while not self.is_caught_up:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    message = await self.read()
+            except TimeoutError:
+                raise BusError(f"{self._stream} gave nothing for {timeout_s:g} s") from None
+            yield message, read_delivery(message.reply).stream_seq
+
     def _on_message(self, message: Msg) -> None:
         delivery = read_delivery(message.reply)
         if delivery.consumer != self._consumer or delivery.stream_seq <= self._last_seq:
@@ -114,6 +135,8 @@ class StreamReader:
         }
         if self._last_seq:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last_seq + 1}
+        elif self._since_s:
+            config |= {"deliver_policy": "by_start_time", "opt_start_time": time_text(self._since_s)}
         else:
             policy = {"all": "all", "new": "new", "last": "last_per_subject"}
             config["deliver_policy"] = policy[self._start]

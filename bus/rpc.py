@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import nats.errors
@@ -72,11 +72,15 @@ AnswerInPieces = Callable[[Request, Caller], AsyncIterator[Reply]]
 
 
 class Client:
-    """Calls services."""
+    """Calls services. All answers come to one inbox, so that a call costs no subscription of its own."""
 
     def __init__(self, connection: Connection, tracing: Tracing) -> None:
         self._connection = connection
         self._tracing = tracing
+        self._inbox = ""
+        self._opening = asyncio.Lock()
+        self._waiting: dict[str, asyncio.Queue[Msg]] = {}
+        self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
     async def call(
         self, service: Service[Request, Reply], request: Request, *, deadline_s: float, task_id: str = ""
@@ -105,49 +109,63 @@ class Client:
         Raises:
             as `call`; what came before the error has been yielded.
         """
-        connection = self._connection
-        request_id, inbox = new_id(), connection.inbox()
+        if not self._inbox:
+            await self._open()
+        request_id = new_id()
         queue: asyncio.Queue[Msg] = asyncio.Queue(REPLY_QUEUE_MAX)
-        decoder = msgspec.json.Decoder(service.reply)
-        subscription = await connection.subscribe(inbox, queue.put)
+        self._waiting[request_id] = queue
+        decoder = self._decoders.get(service.reply)
+        if decoder is None:
+            decoder = self._decoders[service.reply] = msgspec.json.Decoder(service.reply)
         finished = False
         try:
             with self._tracing.span(f"request {service.name}", {"messaging.system": "nats"}):
-                await self._send(service, request, request_id, inbox, deadline_s, task_id)
-                while True:
-                    message = await self._next(service, queue, deadline_s)
+                await self._send(service, request, request_id, deadline_s, task_id)
+                while not finished:
+                    async with asyncio.timeout(max(0.0, deadline_s - time.time())):
+                        message = await queue.get()
                     headers = message.headers or {}
                     finished = "lv-end" in headers or "Status" in headers
-                    if headers.get("Status") == "503":
-                        raise NoResponderError(f"nobody serves {service.name}: is an agent for it running?")
-                    if "lv-error" in headers:
-                        raise RemoteError(headers["lv-error"], headers.get("lv-message", ""))
+                    _raise_error(service.name, headers)
                     if message.data:
                         yield _decode(service.name, decoder, message.data)
-                    if finished:
-                        return
+        except TimeoutError:
+            raise DeadlineError(f"{service.name} did not answer before the deadline") from None
         finally:
-            await _quietly(subscription.unsubscribe())
-            if not finished and connection.client.is_connected:
-                await connection.client.send(f"{service.cancel_subject}.{request_id}", b"")
+            self._waiting.pop(request_id, None)
+            if not finished and self._connection.client.is_connected:
+                await self._connection.client.send(f"{service.cancel_subject}.{request_id}", b"")
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if not self._inbox:
+                inbox = self._connection.inbox() + "."
+                await self._connection.subscribe(f"{inbox}*", self._on_reply)
+                self._inbox = inbox
+
+    async def _on_reply(self, message: Msg) -> None:
+        queue = self._waiting.get(message.subject[len(self._inbox) :])
+        if queue is not None:
+            await queue.put(message)
 
     async def _send(
         self,
         service: Service[Request, Reply],
         request: Request,
         request_id: str,
-        inbox: str,
         deadline_s: float,
         task_id: str,
     ) -> None:
-        lines = {"lv-request": request_id, "ce-deadline": time_text(deadline_s)}
+        lines = f"lv-request: {request_id}\r\nce-deadline: {time_text(deadline_s)}\r\n"
         if task_id:
-            lines["ce-correlationid"] = task_id
+            lines += header_lines({"ce-correlationid": task_id})
         if traceparent := self._tracing.current():
-            lines["traceparent"] = traceparent
+            lines += f"traceparent: {traceparent}\r\n"
         payload = msgspec.json.encode(request)
         try:
-            await self._connection.client.send(service.subject, payload, inbox, block(header_lines(lines)))
+            await self._connection.client.send(
+                service.subject, payload, self._inbox + request_id, block(lines)
+            )
         except nats.errors.MaxPayloadError:
             raise PayloadTooLargeError(
                 f"request of {len(payload)} bytes to {service.name} exceeds the server's limit of "
@@ -156,13 +174,12 @@ class Client:
         except (nats.errors.Error, OSError) as error:
             raise BusError(f"request to {service.name} not sent: {error_text(error)}") from None
 
-    async def _next(
-        self, service: Service[Request, Reply], queue: "asyncio.Queue[Msg]", until_s: float
-    ) -> Msg:
-        try:
-            return await asyncio.wait_for(queue.get(), max(0.0, until_s - time.time()))
-        except TimeoutError:
-            raise DeadlineError(f"{service.name} did not answer before the deadline") from None
+
+def _raise_error(name: str, headers: dict[str, str]) -> None:
+    if headers.get("Status") == "503":
+        raise NoResponderError(f"nobody serves {name}: is an agent for it running?")
+    if "lv-error" in headers:
+        raise RemoteError(headers["lv-error"], headers.get("lv-message", ""))
 
 
 class Server(Generic[Request, Reply]):

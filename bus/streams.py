@@ -5,6 +5,7 @@ must commit as one atomic batch, and a batch covers one stream. It discards new:
 the publisher and never drops work that waits. `LATER` holds retries until they are due; the server refuses to
 combine message schedules with discard-new, so they have a stream of their own, and a worker that finds it
 full keeps its event instead. `DEAD` holds dead letters and the server's own reports about given-up messages.
+`LEDGER` is the journal of all money: it discards new too, since an entry that is lost is money spent twice.
 """
 
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ from schemas.event import SUBJECT_ROOT
 EVENTS: Final = "LABVERSE"
 LATER: Final = "LATER"
 DEAD: Final = "DEAD"
+LEDGER: Final = "LEDGER"
 
 LATER_MESSAGES_MAX: Final = 200_000
 DEAD_MESSAGES_MAX: Final = 100_000
 DEAD_BYTES_MAX: Final = 512 * 1024 * 1024
 DEAD_AGE_MAX_S: Final = 30 * 86_400.0
+LEDGER_BYTES_MAX: Final = 4 * 1024**3
+LEDGER_AGE_MAX_S: Final = 400 * 86_400.0
 DUPLICATE_WINDOW_S: Final = 120.0
 MESSAGE_SIZE_MAX: Final = 1024 * 1024
 
@@ -91,6 +95,18 @@ def stream_configs(limits: StreamLimits) -> tuple[StreamConfig, ...]:
             max_msgs=DEAD_MESSAGES_MAX,
             max_bytes=DEAD_BYTES_MAX,
             max_age=DEAD_AGE_MAX_S,
+            num_replicas=limits.replicas,
+            storage=StorageType.FILE,
+            allow_direct=True,
+        ),
+        StreamConfig(
+            name=LEDGER,
+            description="Money: reserved, settled, released",
+            subjects=["ledger.>"],
+            discard=DiscardPolicy.NEW,
+            max_bytes=LEDGER_BYTES_MAX,
+            max_age=LEDGER_AGE_MAX_S,
+            max_msg_size=MESSAGE_SIZE_MAX,
             num_replicas=limits.replicas,
             storage=StorageType.FILE,
             allow_direct=True,
