@@ -5,7 +5,7 @@ All amounts are integer nano-USD, rounded up. `cost.reserve` holds money over ta
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -72,6 +72,8 @@ class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         want_nusd: what it would like; `min_nusd` is the least that makes sense. The answer lies between.
         lease_s: how long the money is held when nobody settles.
+        on_expiry: what happens then. `charge`: the holder has sent a request that may have been billed, so the
+            whole is counted as spent until somebody settles after all; `release`: it comes back.
         wait_until: RFC 3339; until then the guard may wait for other reservations to settle when the money is
             held but not spent. Empty: answer at once.
     """
@@ -80,6 +82,7 @@ class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     min_nusd: Nusd
     want_nusd: Nusd
     lease_s: Annotated[float, Meta(gt=0, le=86_400)]
+    on_expiry: Literal["charge", "release"] = "charge"
     task_id: Token = ""
     tenant: Token = ""
     agent: Token = ""

@@ -1,0 +1,24 @@
+"""The services that everybody may ask, with the types of question and answer."""
+
+from typing import Final
+
+from bus.rpc import Service
+from schemas.cost import (
+    Release,
+    ReleaseRequest,
+    ReserveReply,
+    ReserveRequest,
+    SettleReply,
+    SettleRequest,
+    StateReply,
+    StateRequest,
+)
+from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
+
+LLM_COMPLETE: Final = Service("llm.complete", CompletionRequest, CompletionReply)
+LLM_STREAM: Final = Service("llm.stream", CompletionRequest, CompletionPiece)
+
+COST_RESERVE: Final = Service("cost.reserve", ReserveRequest, ReserveReply)
+COST_SETTLE: Final = Service("cost.settle", SettleRequest, SettleReply)
+COST_RELEASE: Final = Service("cost.release", ReleaseRequest, Release)
+COST_STATE: Final = Service("cost.state", StateRequest, StateReply)
