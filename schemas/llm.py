@@ -126,7 +126,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         dropped: the reason in words; empty for those that stayed.
-        p_in_time: estimated probability that the answer comes before the deadline.
+        p_in_time: estimated probability that the answer comes within the latency limit; -1 when nothing is known.
         latency_p50_s: estimated time to the whole answer; 0 when nothing is known yet.
     """
 

@@ -11,6 +11,8 @@ from typing import Final
 from schemas.llm import Tier
 
 TOKENS_PER_PRICE: Final = 1_000_000
+RANK_UNLISTED: Final = 1_000
+"""From this rank on a model is called only when a request names it: the operator didn't list it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Offer:
     context_tokens: int = 8_192
     output_tokens_max: int = 4_096
     can: dict[Capability, bool] = field(default_factory=dict)
-    rank: int = 1_000
+    rank: int = 0
     has_key: bool = True
     key_variable: str = ""
     concurrency_max: int = 64

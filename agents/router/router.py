@@ -1,0 +1,284 @@
+"""Router: answers model calls, each by the cheapest model that is good and quick enough for it.
+
+Listens  llm.complete, llm.stream (requests)
+Emits    nothing; the cost guard tells what each call cost
+Effects  requests to providers, each under money that is held for it
+State    what it learns of models, in memory; breakers and its own figures in KV, for all routers and people
+Without an LLM  answers `NoModelAvailable`, and callers use rules
+
+Any number of routers share the requests.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from agents.router.attempt import Money, Parts, Purposed
+from agents.router.breakers import Breakers
+from agents.router.cache import Flights, ResponseCache, key_of
+from agents.router.completing import Completing, NoAnswerError
+from agents.router.decide import Facts, Policy
+from agents.router.genai import CallSpan, ModelCallTelemetry
+from agents.router.hedging import HedgeBudget
+from agents.router.learned import Learned
+from agents.router.offers import Offer
+from agents.router.structured import normal_schema
+from agents.router.upstream import Upstream
+from bus import Bus, Caller
+from bus.envelope import now_text
+from bus.services import LLM_COMPLETE, LLM_STREAM
+from schemas.cost import CallRecord, Outcome
+from schemas.ids import new_id
+from schemas.llm import (
+    Completion,
+    CompletionPiece,
+    CompletionReply,
+    CompletionRequest,
+    Refusal,
+    RefusalKind,
+    Source,
+    Usage,
+)
+
+log = logging.getLogger("labverse.router")
+
+CONCURRENCY: Final = 2_048
+"""Completions that one router works on at once."""
+REPLY_MARGIN_S: Final = 0.01
+"""So long before the caller's deadline the router gives up, so that its reason still arrives."""
+STOPPED_FOR_S: Final = 1.0
+"""So long a refusal for the month's money is believed before the cost guard is asked again."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Router:
+    """Routes calls.
+
+    Args:
+        offers: the models at this moment; asked for every call, since local servers come and go.
+        bus: None for a router that serves nobody but its own process and shares nothing.
+        cache_age_s: how long an answer may be given again; 0 never.
+        hedge_ratio_max: second requests for each call, at most.
+    """
+
+    upstream: Upstream
+    money: Money
+    offers: Callable[[], tuple[Offer, ...]]
+    policy: Policy
+    bus: Bus | None = None
+    cache_age_s: float = 3_600.0
+    hedge_ratio_max: float = 0.05
+    telemetry: ModelCallTelemetry = field(default_factory=lambda: ModelCallTelemetry(None, None))
+    clock: Callable[[], float] = time.time
+
+    router_id: str = field(default_factory=new_id)
+    learned: Learned = field(default_factory=Learned)
+    breakers: Breakers = field(init=False)
+    _parts: Parts = field(init=False)
+    _cache: ResponseCache = field(init=False)
+    _hedges: HedgeBudget = field(init=False)
+    _flights: Flights = field(default_factory=Flights)
+    _stopped_until_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.breakers = Breakers(self.bus, self.learned, self.router_id, self.clock)
+        self._parts = Parts(
+            upstream=self.upstream,
+            money=self.money,
+            learned=self.learned,
+            breakers=self.breakers,
+            clock=self.clock,
+        )
+        self._cache = ResponseCache(self.cache_age_s)
+        self._hedges = HedgeBudget(self.hedge_ratio_max)
+
+    async def serve(self) -> None:
+        """Answer requests on the bus, and listen to other routers' breakers, until cancelled."""
+        assert self.bus is not None
+        await self.bus.serve(LLM_COMPLETE, self._answer, concurrency=CONCURRENCY)
+        await self.bus.serve(LLM_STREAM, pieces=self._answer_in_pieces, concurrency=CONCURRENCY)
+        await self.breakers.listen()
+
+    async def _answer(self, request: CompletionRequest, caller: Caller) -> CompletionReply:
+        return await self.complete(
+            request, deadline_s=caller.deadline_s - REPLY_MARGIN_S, task_id=caller.task_id
+        )
+
+    async def _answer_in_pieces(
+        self, request: CompletionRequest, caller: Caller
+    ) -> AsyncGenerator[CompletionPiece]:
+        pieces = self.stream(request, deadline_s=caller.deadline_s - REPLY_MARGIN_S, task_id=caller.task_id)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def complete(
+        self, request: CompletionRequest, *, deadline_s: float, task_id: str = ""
+    ) -> CompletionReply:
+        """The answer, or why there is none; never later than the deadline.
+
+        Args:
+            deadline_s: absolute, seconds since 1970.
+            task_id: who pays.
+        """
+        async with aclosing(self._pieces(request, deadline_s, task_id, is_stream=False)) as pieces:
+            async for piece in pieces:
+                if piece.reply is not None:
+                    return piece.reply
+        raise AssertionError("a completion ends with a reply")
+
+    def stream(
+        self, request: CompletionRequest, *, deadline_s: float, task_id: str = ""
+    ) -> AsyncGenerator[CompletionPiece]:
+        """The answer as it comes; the last piece holds the reply. Closing it early stops the request upstream."""
+        return self._pieces(request, deadline_s, task_id, is_stream=True)
+
+    async def _pieces(
+        self, request: CompletionRequest, deadline_s: float, task_id: str, *, is_stream: bool
+    ) -> AsyncGenerator[CompletionPiece]:
+        if not request.call_id:
+            request = msgspec.structs.replace(request, call_id=new_id())
+        with self.telemetry.call(request) as span:
+            try:
+                if request.schema is not None:
+                    request = msgspec.structs.replace(request, schema=normal_schema(request.schema))
+            except ValueError as error:
+                yield _done(span, request, _refused(request, RefusalKind.BAD_REQUEST, str(error)))
+                return
+            key = key_of(request) if request.cache and self.cache_age_s else ""
+            if key and (known := self._cache.get(key, self.clock())) is not None:
+                reply = self._from_cache(known, request, task_id)
+                yield _done(span, request, reply, text=known.text if is_stream else "")
+                return
+            if key and not is_stream:
+                yield _done(span, request, await self._together(key, request, deadline_s, task_id))
+                return
+            work = self._work(request, deadline_s, task_id, key, is_stream=is_stream)
+            async with aclosing(work):
+                async for piece in work:
+                    yield piece if piece.reply is None else _done(span, request, piece.reply)
+
+    async def _together(
+        self, key: str, request: CompletionRequest, deadline_s: float, task_id: str
+    ) -> CompletionReply:
+        """One flight for all who ask the same now; who didn't lead gets the answer as from the cache."""
+
+        async def lead() -> CompletionReply:
+            async with aclosing(self._work(request, deadline_s, task_id, key, is_stream=False)) as work:
+                async for piece in work:
+                    if piece.reply is not None:
+                        if piece.reply.completion is None:
+                            raise _NotSharedError(piece.reply)
+                        return piece.reply
+            raise AssertionError("a completion ends with a reply")
+
+        try:
+            async with asyncio.timeout(max(0.0, deadline_s - self.clock())):
+                reply, is_leader = await self._flights.run(key, lead)
+        except _NotSharedError as error:
+            return error.reply
+        except TimeoutError:
+            text = "no answer before the deadline (the same was being asked for somebody else)"
+            return _refused(request, RefusalKind.DEADLINE, text)
+        if is_leader or reply.completion is None:
+            return reply
+        return self._from_cache(reply.completion, request, task_id)
+
+    async def _work(
+        self, request: CompletionRequest, deadline_s: float, task_id: str, key: str, *, is_stream: bool
+    ) -> AsyncGenerator[CompletionPiece]:
+        """The work on one request that nobody else's answers."""
+        started_s = self.clock()
+        temperature = request.temperature
+        completing = Completing(
+            parts=self._parts,
+            policy=self.policy,
+            hedges=self._hedges,
+            offers=self.offers(),
+            shared=Purposed(
+                facts=Facts.of(request),
+                completion_id=request.call_id,
+                task_id=task_id,
+                temperature=self.policy.temperatures[request.purpose] if temperature is None else temperature,
+                is_stream=is_stream,
+                deadline_s=deadline_s,
+            ),
+            is_stopped=started_s < self._stopped_until_s,
+        )
+        completion, refusal = None, None
+        try:
+            async with aclosing(completing.run()) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Completion):
+                        completion = piece
+                    else:
+                        yield CompletionPiece(text=piece)
+        except NoAnswerError as error:
+            refusal = msgspec.structs.replace(error.refusal, cost_nusd=completing.cost_nusd)
+            if refusal.budget is not None and refusal.budget.limit.startswith("month"):
+                self._stopped_until_s = self.clock() + STOPPED_FOR_S
+        if completion is not None and key:
+            self._cache.put(key, completion, self.clock())
+        yield CompletionPiece(
+            reply=CompletionReply(
+                completion=completion,
+                refusal=refusal,
+                explanation=completing.explanation(),
+            )
+        )
+
+    def _from_cache(self, known: Completion, request: CompletionRequest, task_id: str) -> CompletionReply:
+        completion = msgspec.structs.replace(
+            known,
+            source=Source.CACHE,
+            cost_nusd=0,
+            latency_s=0.0,
+            time_to_first_s=0.0,
+            attempts=0,
+            call_id=request.call_id,
+        )
+        self.money.settle(
+            CallRecord(
+                call_id=request.call_id,
+                completion_id=request.call_id,
+                at=now_text(),
+                task_id=task_id,
+                tenant=request.tenant,
+                agent=request.agent,
+                purpose=request.purpose,
+                provider=known.provider,
+                model=known.model.removeprefix(f"{known.provider}/"),
+                is_local=known.is_local,
+                outcome=Outcome.CACHED,
+                usage=Usage(),
+                price_nusd_if_cloud=known.cost_nusd,
+            )
+        )
+        return CompletionReply(completion=completion)
+
+
+class _NotSharedError(Exception):
+    """Raised by a leader without an answer: a refusal is its own (its money, its deadline), not its followers'."""
+
+    def __init__(self, reply: CompletionReply) -> None:
+        super().__init__("no answer")
+        self.reply = reply
+
+
+def _refused(request: CompletionRequest, kind: RefusalKind, message: str) -> CompletionReply:
+    return CompletionReply(refusal=Refusal(kind=kind, message=message, call_id=request.call_id))
+
+
+def _done(
+    span: CallSpan, request: CompletionRequest, reply: CompletionReply, *, text: str = ""
+) -> CompletionPiece:
+    span.finish(reply)
+    if not request.explain:
+        reply = CompletionReply(completion=reply.completion, refusal=reply.refusal)
+    return CompletionPiece(text=text, reply=reply)
