@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -37,9 +37,6 @@ from schemas.event import Event
 from schemas.ids import new_id
 from schemas.task import TaskCancelled
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
-
 log = logging.getLogger("labverse.bus")
 
 E = TypeVar("E", bound=Event)
@@ -66,13 +63,13 @@ class Bus:
         self,
         connection: Connection,
         options: BusOptions,
-        tracer: "Tracer | None",
+        tracing: Tracing,
         address: ServerAddress | None,
     ) -> None:
         self.connection = connection
         self.address = address
         self.options = options
-        self.tracing = Tracing(tracer)
+        self.tracing = tracing
         self.publisher = Publisher(connection)
         self.objects = ObjectStore(
             connection,
@@ -94,6 +91,7 @@ class Bus:
             tracing=self.tracing,
         )
         self._workers: list[Worker] = []
+        self._others: list[Callable[[], AgentRecord]] = []
         self._servers: list[Server[msgspec.Struct, msgspec.Struct]] = []
         self._client = Client(connection, self.tracing)
 
@@ -213,10 +211,16 @@ class Bus:
             await self._cancellations.stop()
         self._workers.clear()
         self._servers.clear()
+        self._others.clear()
         await self.presence.stop()
 
+    def present(self, record: Callable[[], AgentRecord]) -> None:
+        """Say in `labverse status` that an agent runs here which has no subscription."""
+        self._others.append(record)
+        self.presence.start(self._agents)
+
     def _agents(self) -> tuple[AgentRecord, ...]:
-        return tuple(worker.record() for worker in self._workers)
+        return (*(worker.record() for worker in self._workers), *(record() for record in self._others))
 
     # -- request and reply --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -15,8 +15,10 @@ from bus.embedded import EmbeddedServer
 from bus.errors import BusError
 from bus.options import BusOptions
 from bus.streams import ensure_streams
+from bus.tracing import Tracing
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
     from opentelemetry.trace import Tracer
 
 log = logging.getLogger("labverse.bus")
@@ -25,8 +27,13 @@ REVIVE_AFTER_S: Final = 0.2
 
 
 @asynccontextmanager
-async def open_bus(options: BusOptions, tracer: "Tracer | None" = None) -> AsyncGenerator[Bus]:
+async def open_bus(
+    options: BusOptions, tracer: "Tracer | None" = None, meter: "Callable[[], Meter] | None" = None
+) -> AsyncGenerator[Bus]:
     """Connect to the bus, starting the embedded one where needed, and leave it in good order.
+
+    Args:
+        meter: gives the meter for agents' metrics, when one asks.
 
     Raises:
         EmbeddedServerError, ConnectError: there is no bus to be had.
@@ -42,7 +49,7 @@ async def open_bus(options: BusOptions, tracer: "Tracer | None" = None) -> Async
     connect = replace(connect, name=f"{options.source} {socket.gethostname()}:{os.getpid()}")
     try:
         connection = await Connection.open(connect)
-        bus = Bus(connection, options, tracer, address)
+        bus = Bus(connection, options, Tracing(tracer, meter), address)
         reviver = _Reviver(server, connection) if server is not None else None
         try:
             await bus.publisher.start()

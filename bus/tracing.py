@@ -4,12 +4,13 @@ Names follow OpenTelemetry's messaging conventions: `process lv.review.assigned.
 subject's fixed part as destination template, so that they stay few.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # opentelemetry takes 40 ms to import; it is loaded only where traces are on
     from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter
     from opentelemetry.trace import Span, Tracer
 
     from bus.envelope import Envelope
@@ -18,10 +19,15 @@ SYSTEM: Final = "nats"
 
 
 class Tracing:
-    """Makes spans with `tracer`, or none without one."""
+    """Makes spans with `tracer`, or none without one.
 
-    def __init__(self, tracer: "Tracer | None" = None) -> None:
+    Args:
+        meter: gives the meter for agents' own metrics, made when first asked for.
+    """
+
+    def __init__(self, tracer: "Tracer | None" = None, meter: "Callable[[], Meter] | None" = None) -> None:
         self._tracer = tracer
+        self._meter = meter
         if tracer is not None:
             from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -30,6 +36,14 @@ class Tracing:
     @property
     def is_on(self) -> bool:
         return self._tracer is not None
+
+    @property
+    def tracer(self) -> "Tracer | None":
+        return self._tracer
+
+    @property
+    def meter(self) -> "Meter | None":
+        return self._meter() if self._meter is not None else None
 
     def current(self, fallback: str = "") -> str:
         """`traceparent` of the span we are in; `fallback` when there is none."""

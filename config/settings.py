@@ -128,6 +128,32 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, le=3600.0)] = 10.0
 
 
+class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Model calls. Which models, and what they may cost, stands in the providers file.
+
+    Attributes:
+        providers_file: None takes ai_providers.yaml of the configuration folder, else the one that ships.
+        deadline_s: time for a call that names none, in seconds.
+        cache_age_s: how long an answer may be given again for exactly the same call; 0 means off.
+        discover: look for local servers at their addresses, and ask them which models they have.
+        hedge_ratio_max: share of calls, 0 to 1, that may be sent a second time when the first is slow.
+        in_time_probability: how likely an answer in time must be for a model to be taken.
+        record_prompts: write prompts and answers into traces.
+        local_model: a GGUF file to serve from a child process of ours, on `local_model_port`; 0 takes any
+            free port.
+    """
+
+    providers_file: Path | None = None
+    deadline_s: Annotated[float, Meta(ge=0.1, le=3600.0)] = 60.0
+    cache_age_s: Annotated[float, Meta(ge=0, le=30 * DAY_S)] = 3600.0
+    discover: bool = True
+    hedge_ratio_max: Annotated[float, Meta(ge=0, le=1.0)] = 0.05
+    in_time_probability: Annotated[float, Meta(ge=0, le=1.0)] = 0.9
+    record_prompts: bool = False
+    local_model: Path | None = None
+    local_model_port: Annotated[int, Meta(ge=0, le=PORT_MAX)] = 0
+
+
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where traces go.
 
@@ -152,4 +178,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bus: BusSettings = msgspec.field(default_factory=BusSettings)
     review: ReviewSettings = msgspec.field(default_factory=ReviewSettings)
     agents: AgentSettings = msgspec.field(default_factory=AgentSettings)
+    llm: LlmSettings = msgspec.field(default_factory=LlmSettings)
     telemetry: TelemetrySettings = msgspec.field(default_factory=TelemetrySettings)

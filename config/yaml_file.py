@@ -40,14 +40,14 @@ def read_yaml(path: Path) -> dict[str, Entry]:
     Raises:
         ConfigError: the file can't be read, is too large or too deep, or is no YAML mapping.
     """
-    text = _read_text(path)
-    _check_bounds(path, text)
+    text = read_text(path)
+    check_bounds(path, text)
     try:
         values = msgspec.yaml.decode(text)
     except msgspec.DecodeError as error:
         raise ConfigError(_syntax_error(path, str(error))) from None
     except (ValueError, OverflowError, RecursionError) as error:  # such as 2020-99-99, or 10,000 digits
-        raise ConfigError(f"{path} can't be read as YAML: {_one_line(str(error))}") from None
+        raise ConfigError(f"{path} can't be read as YAML: {one_line(str(error))}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -63,7 +63,12 @@ def read_yaml(path: Path) -> dict[str, Entry]:
     return out
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        ConfigError: it can't be read, is too large, or is no UTF-8.
+    """
     try:
         if not path.is_file():
             problem = "is not a file" if path.exists() else "does not exist"
@@ -85,7 +90,12 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def _check_bounds(path: Path, text: str) -> None:
+def check_bounds(path: Path, text: str) -> None:
+    """Refuses what would exhaust the parser.
+
+    Raises:
+        ConfigError: lines that are too long, too many brackets, too many aliases.
+    """
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > LINE_CHARS_MAX:
             raise ConfigError(
@@ -134,8 +144,9 @@ def _syntax_error(path: Path, message: str) -> str:
     places = _PLACE.findall(message)
     where = f"{path} line {places[-1][0]}, column {places[-1][1]}" if places else str(path)
     told = [line.strip() for line in message.splitlines() if not line.startswith("  in ")]
-    return f"{where}: not valid YAML: {_one_line(', '.join(told))}"
+    return f"{where}: not valid YAML: {one_line(', '.join(told))}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """`text` with its white space made single spaces, and cut."""
     return " ".join(text.split())[:300]

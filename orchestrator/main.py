@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 from orchestrator.commands import (
     agent,
+    ask,
     cancel,
     config,
+    costs,
     dead,
     doctor,
+    providers,
     review,
     schema,
     status,
@@ -28,8 +31,11 @@ from orchestrator.version import VERSION
 
 COMMANDS: tuple[ModuleType, ...] = (
     review,
+    ask,
     up,
     agent,
+    providers,
+    costs,
     submit,
     watch,
     status,
@@ -47,6 +53,8 @@ examples:
   labverse review .                     review this folder: no server, model or key needed
   labverse review src --diff main       only what changed since main
   labverse review . --format sarif --output review.sarif
+  labverse ask "why is the sky blue?"   by the cheapest model that is quick enough
+  labverse costs --advice               what models cost, and where to save
   labverse up                           keep agents running for services that publish tasks
   labverse status                       tasks, agents and streams
 """
@@ -79,7 +87,7 @@ def build_parser() -> Parser:
     common = _common_options()
     parser = Parser(
         prog="labverse",
-        description="Event-driven agents on NATS JetStream. First job: reviewing code, with no model or key.",
+        description="Event-driven agents on NATS JetStream: code review with no model or key, model calls in limits.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

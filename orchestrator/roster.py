@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from bus import Bus, Subscription
 from config.settings import Settings
 from orchestrator.version import VERSION
 
-KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
-REVIEW_KINDS: Final = frozenset(KINDS)
+REVIEW_KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
+MODEL_KINDS: Final = ("cost-guard", "router")
+KINDS: Final = (*REVIEW_KINDS, *MODEL_KINDS)
 REPLICAS_MAX: Final = 100
 
 
@@ -59,17 +60,20 @@ async def agents_on(
     replicas: int = 0,
     warmth: Warmth | None = None,
     grace_s: float | None = None,
+    own_model: Path | bool = False,
 ) -> AsyncGenerator[None]:
     """Run agents of these kinds in this process, for as long as the context lasts.
 
     Args:
         replicas: reviewers (of the others one is enough in a process); 0 means one for each core.
         grace_s: how long handlers may finish when the context ends; None means as the settings say.
+        own_model: a GGUF file that the router serves from a child process; True takes the bundled one.
     """
     count = replicas or settings.review.agents or cores()
     sources = Sources(bus)
     warmth = warmth or Warmth(min(count, cores()) if "reviewer" in kinds else 0)
     chores: list[asyncio.Task[None]] = []
+    stack = AsyncExitStack()
 
     async def run(subscription: Subscription, agent: str = "") -> None:
         limits = settings.agents
@@ -94,13 +98,23 @@ async def agents_on(
                     name = f"reviewer-{number}"
                     reviewer = Reviewer(bus=bus, name=name, sources=sources, processes=warmth.limiter)
                     await run(reviewer.subscription(), agent=name)
+            elif kind == "cost-guard":
+                from orchestrator.routing import start_cost_guard  # loads much that reviews don't need
+
+                chores.append(start_cost_guard(bus, settings))
+            elif kind == "router":
+                from orchestrator.routing import routing
+
+                await stack.enter_async_context(routing(bus, settings, own_model=own_model))
             else:
                 raise ValueError(f"no agent of kind {kind!r}: there are {', '.join(KINDS)}")
         yield
     finally:
+        await bus.drain(grace_s)
+        await stack.aclose()
         for chore in chores:
             chore.cancel()
-        await bus.drain(grace_s)
+        await asyncio.gather(*chores, return_exceptions=True)
         await warmth.close()
         sources.close()
 

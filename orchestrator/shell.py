@@ -114,7 +114,8 @@ async def bus_for(loaded: Loaded, *, role: str, source: str = "labverse") -> Asy
     )
     options = bus_options(loaded.settings, role=role, source=source, version=VERSION)
     try:
-        async with open_bus(options, telemetry.tracer if telemetry else None) as bus:
+        tracer, meter = (telemetry.tracer, lambda: telemetry.meter) if telemetry else (None, None)
+        async with open_bus(options, tracer, meter) as bus:
             yield bus
     finally:
         if telemetry is not None:

@@ -43,11 +43,7 @@ class CarefulExporter(SpanExporter):
         self._is_failing = False
         self._is_shut = False
         self._lock = threading.Lock()
-        self._complaint = _Complaint()
-        _THEIR_LOG.addHandler(self._complaint)
-        # For good, not only until shutdown: a thread that is cut off there complains a little later.
-        _THEIR_LOG.addHandler(_NOWHERE)
-        _THEIR_LOG.propagate = False
+        self._complaint = Complaint()
 
     @property
     def is_hopeless(self) -> bool:
@@ -87,14 +83,16 @@ class CarefulExporter(SpanExporter):
         if not self._is_shut:
             self._is_shut = True
             self._exporter.shutdown()
-            _THEIR_LOG.removeHandler(self._complaint)
+            self._complaint.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
 
 
-class _Complaint(logging.Handler):
-    """Keeps what the exporter complains of while it sends a batch, so that our one line can name it.
+class Complaint(logging.Handler):
+    """Keeps what an exporter complains of while it sends a batch, so that our one line can name it.
+
+    From the first one made on, the SDK's own lines are kept from the user.
 
     Attributes:
         is_unreachable: no connection was to be had; the exporter tries on until its time is over.
@@ -104,14 +102,29 @@ class _Complaint(logging.Handler):
         super().__init__(logging.WARNING)
         self.text = ""
         self.is_unreachable = False
+        self._thread = 0
+        _THEIR_LOG.addHandler(self)
+        # For good, not only until shutdown: a thread that is cut off there complains a little later.
+        _THEIR_LOG.addHandler(_NOWHERE)
+        _THEIR_LOG.propagate = False
+
+    def close(self) -> None:
+        """Listen no more."""
+        _THEIR_LOG.removeHandler(self)
+        super().close()
 
     def clear(self) -> None:
+        """A batch is about to be sent, in this thread."""
+        self._thread = threading.get_ident()
         self.text = ""
         self.is_unreachable = False
 
     def emit(self, record: logging.LogRecord) -> None:
         # Other parts of the SDK quote header values when they dislike them: those are not kept.
         if not record.name.startswith("opentelemetry.exporter."):
+            return
+        # Spans and metrics are sent by exporters that share loggers, each in a thread of its own.
+        if record.thread != self._thread:
             return
         errors = [value for value in record.args or () if isinstance(value, BaseException)]
         if errors:

@@ -1,8 +1,9 @@
-"""Traces: where the spans of this process go, when somebody set a collector.
+"""Traces and metrics: where the spans and numbers of this process go, when somebody set a collector.
 
 Whatever happens to the collector, the program doesn't notice: spans wait in a bounded queue, a thread of its
-own sends them, and what can't be sent is dropped and said once. Nothing of the SDK is imported while traces
-are off: it takes 0.1 s.
+own sends them, and what can't be sent is dropped and said once. Metrics are sums in memory that another thread
+sends every few seconds; they begin when somebody first asks for the meter. Nothing of the SDK is imported while
+telemetry is off: it takes 0.1 s.
 """
 
 import importlib
@@ -10,18 +11,23 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from config.errors import ConfigError
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
 
     from config.settings import TelemetrySettings
+    from orchestrator.metric_export import CarefulMetricExporter
     from orchestrator.span_export import CarefulExporter
 
 QUEUE_SPANS_MAX: Final = 8192
@@ -33,6 +39,9 @@ EXPORT_TIMEOUT_S: Final = 3.0
 HOPELESS_WAIT_S: Final = 0.3
 """A last chance at the end of the program for a collector that isn't there."""
 FLUSH_POLL_S: Final = 0.02
+METRICS_EVERY_S: Final = 10.0
+SERIES_MAX: Final = 2_000
+"""Combinations of attributes of one metric; what comes on top is added up as one."""
 ATTRIBUTE_CHARS_MAX: Final = 2048
 ATTRIBUTES_MAX: Final = 64
 EVENTS_MAX: Final = 64
@@ -41,41 +50,86 @@ LINKS_MAX: Final = 1024
 
 SCOPE: Final = "labverse"
 GRPC_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
+GRPC_METRIC_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.grpc.metric_exporter"
 
 
 class Telemetry:
-    """Traces that are on. Made by `start_telemetry`."""
+    """Telemetry that is on. Made by `start_telemetry`."""
 
-    def __init__(self, provider: "TracerProvider", exporter: "CarefulExporter", version: str) -> None:
+    def __init__(
+        self,
+        provider: "TracerProvider",
+        exporter: "CarefulExporter",
+        version: str,
+        settings: "TelemetrySettings",
+        resource: "Resource",
+    ) -> None:
         self._provider = provider
         self._exporter = exporter
+        self._version = version
+        self._settings = settings
+        self._resource = resource
+        self._metrics: tuple[MeterProvider, CarefulMetricExporter] | None = None
+        self._lock = threading.Lock()
+        self._is_shut = False
         self.tracer: Tracer = provider.get_tracer(SCOPE, version)
+
+    @property
+    def meter(self) -> "Meter":
+        """For metrics; sending them begins with the first use of this. Of no effect after `shutdown`."""
+        from opentelemetry.metrics import NoOpMeter
+
+        with self._lock:
+            if self._is_shut:
+                return NoOpMeter(SCOPE, self._version)
+            if self._metrics is None:
+                self._metrics = _metrics(self._settings, self._resource)
+            return self._metrics[0].get_meter(SCOPE, self._version)
 
     def shutdown(self, timeout_s: float) -> bool:
         """Send what waits; returns whether every span reached the collector.
 
         Blocks for no longer than `timeout_s`, and hardly at all when the collector isn't there: call it in a
-        thread from async code. Spans that end afterwards are dropped.
+        thread from async code. Spans that end afterwards are dropped, and so are metrics.
         """
-        # The SDK's own shutdown has no limit that can be set, and waits for an export that hangs.
-        flush = threading.Thread(target=self._provider.shutdown, name="flush traces", daemon=True)
-        flush.start()
+        with self._lock:
+            self._is_shut = True
+        flushes = [_Flush("flush traces", self._provider.shutdown, self._exporter)]
+        if self._metrics is not None:
+            flushes.append(_Flush("flush metrics", self._metrics[0].shutdown, self._metrics[1]))
         until = time.monotonic() + timeout_s
         hopeless_until = min(until, time.monotonic() + HOPELESS_WAIT_S)
-        while flush.is_alive() and time.monotonic() < (
+        ended = [flush.wait(until, hopeless_until) for flush in flushes]
+        return ended[0] and self._exporter.dropped == 0
+
+
+class _Flush:
+    """A last export in a thread of its own: the SDK's own shutdown has no limit that can be set, and waits for
+    an export that hangs."""
+
+    def __init__(
+        self, name: str, shutdown: Callable[[], None], exporter: "CarefulExporter | CarefulMetricExporter"
+    ) -> None:
+        self._exporter = exporter
+        self._thread = threading.Thread(target=shutdown, name=name, daemon=True)
+        self._thread.start()
+
+    def wait(self, until: float, hopeless_until: float) -> bool:
+        """Whether it came to its end by then (by the monotonic clock); else it is broken off."""
+        while self._thread.is_alive() and time.monotonic() < (
             hopeless_until if self._exporter.is_hopeless else until
         ):
-            flush.join(FLUSH_POLL_S)
-        if flush.is_alive():
+            self._thread.join(FLUSH_POLL_S)
+        if self._thread.is_alive():
             self._exporter.give_up()
             return False
-        return self._exporter.dropped == 0
+        return True
 
 
 def start_telemetry(
     settings: "TelemetrySettings", *, service_version: str, instance_id: str
 ) -> Telemetry | None:
-    """Start to export spans; None when `settings` name no collector.
+    """Start to export spans, and metrics as soon as there are any; None when `settings` name no collector.
 
     Args:
         instance_id: tells processes of the same service apart.
@@ -124,7 +178,25 @@ def start_telemetry(
             schedule_delay_millis=BATCH_DELAY_S * 1000,
         )
     )
-    return Telemetry(provider, careful, service_version)
+    return Telemetry(provider, careful, service_version, settings, resource)
+
+
+def _metrics(
+    settings: "TelemetrySettings", resource: "Resource"
+) -> "tuple[MeterProvider, CarefulMetricExporter]":
+    from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    from orchestrator.metric_export import CarefulMetricExporter
+
+    careful = CarefulMetricExporter(_metric_exporter(settings), settings.endpoint)
+    reader = PeriodicExportingMetricReader(
+        careful,
+        export_interval_millis=METRICS_EVERY_S * 1000,
+        export_timeout_millis=EXPORT_TIMEOUT_S * 1000,
+        cardinality_limits={Counter: SERIES_MAX, Histogram: SERIES_MAX},
+    )
+    return MeterProvider([reader], resource=resource, shutdown_on_exit=False), careful
 
 
 def _exporter(settings: "TelemetrySettings") -> "SpanExporter":
@@ -137,26 +209,55 @@ def _exporter(settings: "TelemetrySettings") -> "SpanExporter":
     return OTLPSpanExporter(endpoint=traces_url(settings.endpoint), headers=headers, timeout=EXPORT_TIMEOUT_S)
 
 
+def _metric_exporter(settings: "TelemetrySettings") -> "MetricExporter":
+    headers = header_pairs(settings.headers.reveal())
+    if settings.protocol == "grpc":
+        exporter: MetricExporter = _grpc_module(GRPC_METRIC_EXPORTER).OTLPMetricExporter(
+            **_grpc_arguments(settings.endpoint, headers)
+        )
+        return exporter
+
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter(
+        endpoint=metrics_url(settings.endpoint), headers=headers, timeout=EXPORT_TIMEOUT_S
+    )
+
+
 def _grpc_exporter(endpoint: str, headers: Mapping[str, str]) -> "SpanExporter":
+    exporter: SpanExporter = _grpc_module(GRPC_EXPORTER).OTLPSpanExporter(
+        **_grpc_arguments(endpoint, headers)
+    )
+    return exporter
+
+
+def _grpc_module(name: str) -> Any:
     try:
-        module = importlib.import_module(GRPC_EXPORTER)
+        return importlib.import_module(name)
     except ImportError:
         raise ConfigError(
             "`telemetry.protocol` grpc needs a package that isn't installed: pip install 'labverse[grpc]', "
             "or use http/protobuf (most collectors take it on port 4318)"
         ) from None
-    exporter: SpanExporter = module.OTLPSpanExporter(
-        endpoint=endpoint,
-        insecure=not endpoint.startswith("https:"),
-        headers=dict(headers),
-        timeout=EXPORT_TIMEOUT_S,
-    )
-    return exporter
+
+
+def _grpc_arguments(endpoint: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "endpoint": endpoint,
+        "insecure": not endpoint.startswith("https:"),
+        "headers": dict(headers),
+        "timeout": EXPORT_TIMEOUT_S,
+    }
 
 
 def traces_url(endpoint: str) -> str:
     """Where traces go under the base address of a collector: `/v1/traces` after whatever path it has."""
     return f"{endpoint.rstrip('/')}/v1/traces"
+
+
+def metrics_url(endpoint: str) -> str:
+    """Where metrics go, as `traces_url` does."""
+    return f"{endpoint.rstrip('/')}/v1/metrics"
 
 
 def header_pairs(text: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ SIZE_CLASSES: Final = (64, 256, 1_024, 4_096)
 """Answers up to so many tokens are alike in duration; longer ones are a class of their own."""
 KNOWN_WEIGHT: Final = 5.0
 """With fewer fresh samples nothing is said about how long a model takes."""
+USED_WEIGHT: Final = 0.1
 LENGTH_MARGIN: Final = 1.5
 LENGTHS_KNOWN: Final = 10.0
 MAX_TOKENS_UNKNOWN: Final = 1_024
@@ -79,6 +80,10 @@ class ModelLearned:
         """The usual duration of such an answer; 0 when nothing is known."""
         sketch = self._sketch(output_tokens, now_s)
         return 0.0 if sketch is None else sketch.quantile(0.5, now_s)
+
+    def was_used(self, now_s: float) -> bool:
+        """Whether it answered within the last half hour or so."""
+        return self.latency.weight(now_s) > USED_WEIGHT
 
     def hedge_delay_s(self, *, is_stream: bool, output_tokens: int, now_s: float) -> float | None:
         """When a second request is due: at the 95th percentile of the time to the first token, or to the whole."""

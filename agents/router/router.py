@@ -78,6 +78,8 @@ class Router:
     clock: Callable[[], float] = time.time
 
     router_id: str = field(default_factory=new_id)
+    running: int = 0
+    handled: int = 0
     learned: Learned = field(default_factory=Learned)
     breakers: Breakers = field(init=False)
     _parts: Parts = field(init=False)
@@ -98,11 +100,17 @@ class Router:
         self._cache = ResponseCache(self.cache_age_s)
         self._hedges = HedgeBudget(self.hedge_ratio_max)
 
-    async def serve(self) -> None:
-        """Answer requests on the bus, and listen to other routers' breakers, until cancelled."""
+    async def serve(self, ready: asyncio.Event | None = None) -> None:
+        """Answer requests on the bus, and listen to other routers' breakers, until cancelled.
+
+        Args:
+            ready: set as soon as requests are answered.
+        """
         assert self.bus is not None
         await self.bus.serve(LLM_COMPLETE, self._answer, concurrency=CONCURRENCY)
         await self.bus.serve(LLM_STREAM, pieces=self._answer_in_pieces, concurrency=CONCURRENCY)
+        if ready is not None:
+            ready.set()
         await self.breakers.listen()
 
     async def _answer(self, request: CompletionRequest, caller: Caller) -> CompletionReply:
@@ -140,6 +148,20 @@ class Router:
         return self._pieces(request, deadline_s, task_id, is_stream=True)
 
     async def _pieces(
+        self, request: CompletionRequest, deadline_s: float, task_id: str, *, is_stream: bool
+    ) -> AsyncGenerator[CompletionPiece]:
+        self.running += 1
+        try:
+            async with aclosing(
+                self._told_pieces(request, deadline_s, task_id, is_stream=is_stream)
+            ) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self.running -= 1
+            self.handled += 1
+
+    async def _told_pieces(
         self, request: CompletionRequest, deadline_s: float, task_id: str, *, is_stream: bool
     ) -> AsyncGenerator[CompletionPiece]:
         if not request.call_id:

@@ -23,6 +23,7 @@ from agents.router.upstream import Format
 SCHEMA_DEPTH_MAX: Final = 32
 SCHEMA_BYTES_MAX: Final = 256 * 1024
 SCHEMA_NODES_MAX: Final = 20_000
+DEFINITIONS_MAX: Final = 1_000
 ANSWER_CHARS_MAX: Final = 4_000_000
 ANSWER_DEPTH_MAX: Final = 64
 CANDIDATES_MAX: Final = 32
@@ -45,6 +46,8 @@ _KEPT: Final = frozenset(
 _ONE_SCHEMA: Final = frozenset({"items", "additionalProperties", "propertyNames", "not"})
 _LIST_OF_SCHEMAS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _COMBINE: Final = ("anyOf", "oneOf", "allOf", "not", "$ref")
+_OPEN: Final = ".open"
+"""Ends the name of a recursive definition that doesn't forbid further properties."""
 _OPENING: Final = re.compile(r"[{\[]")
 _BRACKETS: Final = re.compile(r"\\.|[\"{}\[\]]", re.DOTALL)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,64}(?:\.[0-9]{1,64})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -152,8 +155,11 @@ class _Normaliser:
             if not isinstance(definitions, dict):
                 raise ValueError(f"schema at $.{word}: expected an object, got {_kind(definitions)}")
             self._definitions |= {f"#/{word}/{name}": body for name, body in definitions.items()}
+        if len(self._definitions) > DEFINITIONS_MAX:
+            raise ValueError(f"schema at $.$defs: more than {DEFINITIONS_MAX} definitions")
         self._recursive = _recursive_references(self._definitions)
         self._kept: dict[str, Any] = {}
+        self._kept_from: dict[str, str] = {}
         self._ahead: list[tuple[str, str, bool]] = []
 
     def run(self) -> dict[str, Any]:
@@ -167,6 +173,8 @@ class _Normaliser:
         result = self._schema(root, path, 0, True)
         while self._ahead:
             reference, name, closes = self._ahead.pop()
+            if self._kept_from.setdefault(name, reference) != reference:
+                raise ValueError(f"schema at {reference}: a definition's name must not end with {_OPEN}")
             if name not in self._kept:
                 self._kept[name] = self._schema(self._definition(reference, "$"), reference, 0, closes)
         if self._kept:
@@ -227,8 +235,9 @@ class _Normaliser:
         if reference not in self._recursive:
             target = self._schema(definition, path, depth + 1, closes and not has_more)
             return {**target, **rest} if not has_more else {**rest, "allOf": [*rest.get("allOf", ()), target]}
-        target_closes = closes and not has_more
-        name = reference.rpartition("/")[2] + ("" if target_closes else ".open")
+        # A definition that is used in both ways is kept twice.
+        target_closes = closes and not has_more and not reference.endswith(_OPEN)
+        name = reference.rpartition("/")[2].removesuffix(_OPEN) + ("" if target_closes else _OPEN)
         self._ahead.append((reference, name, target_closes))
         return {**rest, "$ref": f"#/$defs/{name}"}
 

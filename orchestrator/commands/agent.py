@@ -3,12 +3,15 @@
 import argparse
 import sys
 
+from orchestrator.local_flag import add_local_model, own_model
+
 HELP = "run one kind of agent, any number of times"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="tracker, review-planner, reviewer or review-merger")
+    parser.add_argument("kind", help="tracker, review-planner, reviewer, review-merger, cost-guard or router")
     parser.add_argument("--replicas", type=int, default=0, metavar="N", help="reviewers in this process")
+    add_local_model(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -23,7 +26,7 @@ async def run(args: argparse.Namespace) -> int:
     async with (
         stop_signals() as stop,
         bus_for(loaded, role="agent", source=f"labverse/{args.kind}") as bus,
-        agents_on(bus, loaded.settings, (args.kind,), replicas=args.replicas),
+        agents_on(bus, loaded.settings, (args.kind,), replicas=args.replicas, own_model=own_model(args)),
     ):
         print(f"{args.kind} is ready; Ctrl-C stops it", file=sys.stderr)
         await stop.wait()

@@ -152,7 +152,7 @@ async def _review(
 
     from agents.review.planner import store_files
     from orchestrator.orphans import cancel_orphans
-    from orchestrator.roster import KINDS, Warmth, agents_on
+    from orchestrator.roster import REVIEW_KINDS, Warmth, agents_on
     from orchestrator.shell import unless
     from schemas.ids import new_id
 
@@ -162,7 +162,7 @@ async def _review(
 
         async def work_ourselves() -> None:
             agents = agents_on(
-                bus, loaded.settings, KINDS, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
+                bus, loaded.settings, REVIEW_KINDS, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
             )
             await stack.enter_async_context(agents)
 
@@ -202,7 +202,7 @@ async def _is_served(bus: "Bus") -> bool:
     from orchestrator.roster import REVIEW_KINDS
 
     lasting = [process for process in await bus.presence.processes() if process.role in ("up", "agent")]
-    return {agent.durable for process in lasting for agent in process.agents} >= REVIEW_KINDS
+    return {agent.durable for process in lasting for agent in process.agents} >= set(REVIEW_KINDS)
 
 
 async def _watch(args: argparse.Namespace, bus: "Bus", task_id: str) -> "ReviewReport":

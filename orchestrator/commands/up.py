@@ -6,6 +6,8 @@ Without NATS_URL the embedded bus is started (or found) in the data folder.
 import argparse
 import sys
 
+from orchestrator.local_flag import add_local_model, own_model
+
 HELP = "run all agents and keep them running"
 
 
@@ -14,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agents", type=int, metavar="N", help="reviewers in this process (default: one a core)"
     )
+    add_local_model(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -24,7 +27,7 @@ async def run(args: argparse.Namespace) -> int:
     async with (
         stop_signals() as stop,
         bus_for(loaded, role="up", source="labverse/up") as bus,
-        agents_on(bus, loaded.settings, KINDS),
+        agents_on(bus, loaded.settings, KINDS, own_model=own_model(args)),
     ):
         where = bus.address.url if bus.address else "the NATS server of bus.url"
         print(f"labverse is up at {where} with {', '.join(KINDS)}; Ctrl-C stops it", file=sys.stderr)

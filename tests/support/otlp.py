@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -63,22 +68,46 @@ class ReceivedSpan:
     events: tuple[SpanEvent, ...] = ()
 
 
-@dataclass(slots=True)
-class OtlpReceiver:
-    """Receives spans at `endpoint` while it is entered.
+@dataclass(frozen=True, slots=True)
+class ReceivedPoint:
+    """One series of a metric as it stood in one export.
 
     Attributes:
-        status: answered to every export; 200 keeps the spans, anything else drops them.
+        kind: sum, histogram or gauge.
+        value: of a sum or gauge; of a histogram the sum of its values.
+        count, bounds, buckets: of a histogram; there is one bucket more than bounds.
+    """
+
+    name: str
+    unit: str
+    kind: str
+    attributes: Mapping[str, Any]
+    resource: Mapping[str, Any]
+    value: float
+    count: int = 0
+    bounds: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class OtlpReceiver:
+    """Receives spans and metrics at `endpoint` while it is entered.
+
+    Attributes:
+        status: answered to every export; 200 keeps what came, anything else drops it.
+        metrics_status: the same for metrics alone, when it is not 0.
         delay_s: waits this long before it answers.
         port: 0 takes any free one.
     """
 
     status: int = 200
+    metrics_status: int = 0
     delay_s: float = 0.0
     port: int = 0
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     _spans: list[ReceivedSpan] = field(default_factory=list)
+    _points: list[ReceivedPoint] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closing: threading.Event = field(default_factory=threading.Event)
     _server: ThreadingHTTPServer | None = None
@@ -112,13 +141,18 @@ class OtlpReceiver:
 
     @property
     def endpoint(self) -> str:
-        """For OTEL_EXPORTER_OTLP_ENDPOINT; the exporter adds `/v1/traces`."""
+        """For OTEL_EXPORTER_OTLP_ENDPOINT; the exporters add `/v1/traces` and `/v1/metrics`."""
         return f"http://127.0.0.1:{self.port}"
 
     def spans(self) -> list[ReceivedSpan]:
         """All spans so far, in the order in which they came."""
         with self._lock:
             return list(self._spans)
+
+    def points(self, name: str = "") -> list[ReceivedPoint]:
+        """All points so far (those of metric `name`): each export brings every series anew, as it stands then."""
+        with self._lock:
+            return [point for point in self._points if name in ("", point.name)]
 
     def wait_for(
         self, wanted: int | Callable[[list[ReceivedSpan]], object], timeout_s: float = 10.0
@@ -148,14 +182,17 @@ class OtlpReceiver:
         self._closing.wait(self.delay_s)
         answer = b""
         status = self.status
-        if handler.path != "/v1/traces" and not handler.path.endswith("/v1/traces"):
+        is_metrics = handler.path.endswith("/v1/metrics")
+        if is_metrics:
+            status = self.metrics_status or status
+        elif not handler.path.endswith("/v1/traces"):
             status = 404
         with self._lock:
             self.paths.append(handler.path)
             self.headers.append({name.lower(): value for name, value in handler.headers.items()})
             if status == 200:
-                self._spans.extend(_decoded(_unpacked(body, handler.headers.get("Content-Encoding", ""))))
-                answer = ExportTraceServiceResponse().SerializeToString()
+                body = _unpacked(body, handler.headers.get("Content-Encoding", ""))
+                answer = self._keep(body, is_metrics=is_metrics)
         try:
             handler.send_response(status)
             handler.send_header("Content-Type", "application/x-protobuf")
@@ -164,6 +201,13 @@ class OtlpReceiver:
             handler.wfile.write(answer)
         except ConnectionError:
             pass  # the exporter gave up waiting, which some tests want
+
+    def _keep(self, body: bytes, *, is_metrics: bool) -> bytes:
+        if is_metrics:
+            self._points.extend(_decoded_points(body))
+            return ExportMetricsServiceResponse().SerializeToString()
+        self._spans.extend(_decoded(body))
+        return ExportTraceServiceResponse().SerializeToString()
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
@@ -183,6 +227,30 @@ def _decoded(body: bytes) -> list[ReceivedSpan]:
         for of_scope in of_resource.scope_spans
         for span in of_scope.spans
     ]
+
+
+def _decoded_points(body: bytes) -> list[ReceivedPoint]:
+    request = ExportMetricsServiceRequest.FromString(body)
+    return [
+        point
+        for of_resource in request.resource_metrics
+        for of_scope in of_resource.scope_metrics
+        for metric in of_scope.metrics
+        for point in _points(metric, _attributes(of_resource.resource.attributes))
+    ]
+
+
+def _points(metric: metrics_pb2.Metric, resource: Mapping[str, Any]) -> list[ReceivedPoint]:
+    kind = metric.WhichOneof("data") or ""
+    out = []
+    for point in getattr(metric, kind).data_points:
+        base = (metric.name, metric.unit, kind, _attributes(point.attributes), resource)
+        if kind == "histogram":
+            bounds, buckets = tuple(point.explicit_bounds), tuple(point.bucket_counts)
+            out.append(ReceivedPoint(*base, point.sum, point.count, bounds, buckets))
+        else:
+            out.append(ReceivedPoint(*base, point.as_double or point.as_int))
+    return out
 
 
 def _span(span: trace_pb2.Span, resource: Mapping[str, Any]) -> ReceivedSpan:

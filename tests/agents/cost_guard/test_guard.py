@@ -30,7 +30,9 @@ async def guarding(bus: Bus, limits: Limits = LIMITS) -> AsyncIterator[CostGuard
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def reserve(budget: Budget, call_id: str, money: int, *, wait_s: float = 0.0, **more: object) -> ReserveReply:
+async def reserve(
+    budget: Budget, call_id: str, money: int, *, wait_s: float = 0.0, **more: object
+) -> ReserveReply:
     request = ReserveRequest(
         call_id=call_id,
         min_nusd=money,
@@ -101,7 +103,9 @@ async def test_a_lease_that_runs_out_frees_or_charges_as_was_asked(bus: Bus) -> 
         assert state is not None
         assert (state.month.spent_nusd, state.month.reserved_nusd) == (400, 0)
     records = [record async for record in read_records(bus)]
-    assert [(record.call_id, record.outcome, record.cost_nusd) for record in records] == [("sent", Outcome.UNKNOWN, 400)]
+    assert [(record.call_id, record.outcome, record.cost_nusd) for record in records] == [
+        ("sent", Outcome.UNKNOWN, 400)
+    ]
 
 
 async def test_whoever_takes_over_knows_what_is_held_and_spent(bus: Bus, second_bus: Bus) -> None:
@@ -178,7 +182,11 @@ async def test_calls_of_a_task_and_thresholds_are_told_once(bus: Bus, second_bus
     assert len(events) == 3
     month = f"cost-{time.strftime('%Y-%m', time.gmtime())}"
     alerts = [event async for event, _ in bus.events(month, only_stored=True)]
-    said = sorted((alert.percent, alert.is_stop, alert.channel) for alert in alerts if isinstance(alert, CostThresholdCrossed))
+    said = sorted(
+        (alert.percent, alert.is_stop, alert.channel)
+        for alert in alerts
+        if isinstance(alert, CostThresholdCrossed)
+    )
     assert said == [(50, False, "#cost-alerts"), (75, False, "#cost-alerts"), (90, True, "#cost-alerts")]
 
 

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.cost_guard.books import Batch
-from agents.cost_guard.ledger import Alerted, Granted, Ledger, LedgerState, Limits, Refused, month_of, next_month
+from agents.cost_guard.ledger import (
+    Alerted,
+    Granted,
+    Ledger,
+    LedgerState,
+    Limits,
+    Refused,
+    month_of,
+    next_month,
+)
 from schemas.cost import CallRecord, Outcome, ReserveRequest
 
 NOVEMBER = 1_795_000_000.0
@@ -14,7 +23,8 @@ LIMITS = Limits(month_nusd=1_000, stop_percent=90, task_nusd=300, tenants={"acme
 
 def ask(call_id: str, money: int, *, want: int | None = None, **more: object) -> ReserveRequest:
     return msgspec.convert(
-        {"call_id": call_id, "min_nusd": money, "want_nusd": want or money, "lease_s": 10.0, **more}, ReserveRequest
+        {"call_id": call_id, "min_nusd": money, "want_nusd": want or money, "lease_s": 10.0, **more},
+        ReserveRequest,
     )
 
 
@@ -29,7 +39,11 @@ def test_money_for_nine_calls_is_granted_nine_times_and_then_refused() -> None:
     last = answers[-1]
     assert isinstance(last, Refused)
     assert last.may_fit_later, "nothing is spent yet: all of it may come back"
-    assert (last.budget.stop_nusd, last.budget.reserved_nusd, last.budget.resets_at) == (900, 900, "2026-12-01T00:00:00Z")
+    assert (last.budget.stop_nusd, last.budget.reserved_nusd, last.budget.resets_at) == (
+        900,
+        900,
+        "2026-12-01T00:00:00Z",
+    )
 
 
 def test_a_refusal_names_the_limit_that_stands_in_the_way() -> None:
@@ -146,12 +160,17 @@ def test_no_account_ever_passes_its_stop_and_replay_gives_the_same_state(steps: 
         now += 1
         call_id = f"c{number}"
         if kind == "reserve":
-            ledger.reserve(ask(call_id, money // 2, want=money, task_id=task, tenant=tenant, on_expiry=on_expiry), now)
+            ledger.reserve(
+                ask(call_id, money // 2, want=money, task_id=task, tenant=tenant, on_expiry=on_expiry), now
+            )
         elif kind == "settle" and (reservation := ledger.state.open.get(call_id)):
             ledger.settle(
                 CallRecord(
-                    call_id=call_id, task_id=reservation.task_id, tenant=reservation.tenant,
-                    cost_nusd=min(money, reservation.amount_nusd), outcome=Outcome.ANSWERED,
+                    call_id=call_id,
+                    task_id=reservation.task_id,
+                    tenant=reservation.tenant,
+                    cost_nusd=min(money, reservation.amount_nusd),
+                    outcome=Outcome.ANSWERED,
                 ),
                 now,
             )
@@ -169,7 +188,9 @@ def test_no_account_ever_passes_its_stop_and_replay_gives_the_same_state(steps: 
         acme = ledger.state.tenants.get("acme 2026-11")
         assert acme is None or acme.spent_nusd + acme.held_nusd <= 450
     again = Ledger(LIMITS, LedgerState())
-    stored = msgspec.json.decode(msgspec.json.encode(Batch(epoch=1, entries=tuple(ledger.entries))), type=Batch)
+    stored = msgspec.json.decode(
+        msgspec.json.encode(Batch(epoch=1, entries=tuple(ledger.entries))), type=Batch
+    )
     again.replay(stored.entries)
     again.state.month = ledger.state.month
     assert again.state == ledger.state

@@ -31,7 +31,10 @@ SOFT = [
 TIMES = st.integers(0, 50).map(lambda tick: NOW_S + tick)
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([*FailureKind, None]), TIMES, st.sampled_from(["a", "b"]), st.floats(0, 9_000) | st.none()
+        st.sampled_from([*FailureKind, None]),
+        TIMES,
+        st.sampled_from(["a", "b"]),
+        st.floats(0, 9_000) | st.none(),
     ),
     max_size=8,
 )

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,7 @@ def test_after_an_outage_it_doubles_each_round() -> None:
     limit.restart()
     rounds = [a_round(limit, "ok", float(now_s)) for now_s in range(8)]
     assert rounds[0] == 1
-    assert all(later <= 2 * earlier for earlier, later in zip(rounds, rounds[1:], strict=False))
+    assert all(later <= 2 * earlier for earlier, later in pairwise(rounds))
     assert rounds[6] >= 32
     assert rounds[-1] <= 64
 
@@ -117,7 +119,9 @@ class AnyUse(RuleBasedStateMachine):
         self.out += has_room
 
     @precondition(lambda self: self.out)
-    @rule(outcome=st.sampled_from(["ok", "overload", "other"]), latency_s=st.floats(0, 5), gap_s=st.floats(0, 5))
+    @rule(
+        outcome=st.sampled_from(["ok", "overload", "other"]), latency_s=st.floats(0, 5), gap_s=st.floats(0, 5)
+    )
     def release(self, outcome: ReleaseOutcome, latency_s: float, gap_s: float) -> None:
         self.now_s += gap_s
         self.limit.release(outcome, latency_s, self.now_s)

@@ -45,7 +45,14 @@ def test_a_retry_is_worth_it_only_if_a_median_answer_comes_in_time(
 
 @pytest.mark.parametrize(
     ("pause_s", "median_s", "is_worth_it"),
-    [(0.0, 1.0, True), (1.0, 1.0, True), (1.5, 1.0, False), (0.0, 0.0, True), (2.0, 0.0, False), (-5.0, 2.1, False)],
+    [
+        (0.0, 1.0, True),
+        (1.0, 1.0, True),
+        (1.5, 1.0, False),
+        (0.0, 0.0, True),
+        (2.0, 0.0, False),
+        (-5.0, 2.1, False),
+    ],
 )
 def test_pause_and_median_share_the_time_left(pause_s: float, median_s: float, is_worth_it: bool) -> None:
     assert worth_trying(100.0, 102.0, pause_s, median_s) is is_worth_it
