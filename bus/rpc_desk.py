@@ -90,12 +90,14 @@ class Desk(Generic[Request, Reply]):
         await connection.client.flush()
 
     async def close(self) -> None:
-        for subscription in self._subscriptions:
-            try:
+        """Take no more requests: from here on callers hear at once that nobody serves them."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        try:
+            for subscription in subscriptions:
                 await subscription.unsubscribe()
-            except (nats.errors.Error, OSError) as error:
-                log.debug("not unsubscribed: %s", error_text(error))
-        self._subscriptions = []
+            await self._connection.client.flush(timeout=1)
+        except (nats.errors.Error, OSError) as error:
+            log.debug("not unsubscribed: %s", error_text(error))
 
     async def _on_request(self, message: Msg) -> None:
         headers: dict[str, str] = message.headers or {}

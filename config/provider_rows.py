@@ -90,6 +90,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tools: bool | None = None
     vision: bool | None = None
     stream_usage: bool | None = None
+    temperature: bool | None = None
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

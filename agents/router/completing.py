@@ -343,7 +343,12 @@ class Completing:
 
     def _can_do_without(self, offer: Offer, feature: str) -> bool:
         """Learn that a model lacks a feature; whether it can be asked in another form."""
-        forms = (Capability.JSON_SCHEMA, Capability.JSON_OBJECT, Capability.STREAM_USAGE)
+        forms = (
+            Capability.JSON_SCHEMA,
+            Capability.JSON_OBJECT,
+            Capability.STREAM_USAGE,
+            Capability.TEMPERATURE,
+        )
         can = self.parts.learned.model(offer).can
         if feature not in Capability.__members__.values() or can.get(Capability(feature)) is False:
             return False

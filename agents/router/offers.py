@@ -85,6 +85,8 @@ class Capability(enum.StrEnum):
     TOOLS = "tools"
     VISION = "vision"
     STREAM_USAGE = "stream_usage"
+    TEMPERATURE = "temperature"
+    """Takes a temperature; some reasoning models refuse any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import msgspec
 
 from bus import Bus, ConflictError, Envelope, Subscription
 from bus.kv import Bucket
+from schemas.cost import CostRecorded, CostThresholdCrossed
 from schemas.event import Event, tag_of
 from schemas.registry import EVENTS, SCATTERED
 from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
@@ -28,6 +29,8 @@ TASKS_AGE_MAX_S: Final = 14 * 86_400.0
 CACHED_MAX: Final = 2_000
 CONFLICTS_MAX: Final = 50
 STEP_IDS_MAX: Final = 2_000
+
+NOT_OF_TASKS: Final = (HandledMark, ReviewAssigned, CostThresholdCrossed)
 
 _STAGES: Final = {
     TaskState.QUEUED: 0,
@@ -61,7 +64,7 @@ class Tracker:
     def subscription(self) -> Subscription:
         return Subscription(
             durable="tracker",
-            listens=tuple(cls for cls in EVENTS if cls not in (HandledMark, ReviewAssigned)),
+            listens=tuple(cls for cls in EVENTS if cls not in NOT_OF_TASKS),
             handle=self.handle,
             concurrency=128,
             is_projection=True,
@@ -90,6 +93,8 @@ class Tracker:
             if task.known is None:
                 task.known = await bucket.get(task_id) or (TaskRecord(task_id=task_id), 0)
             record, revision = task.known
+            if not revision and all(isinstance(event, CostRecorded) for event, _ in batch):
+                return  # somebody's account, no task of ours; the sum comes again with the task's next call
             for event, envelope in batch:
                 record = apply(record, event, envelope)
             if record == task.known[0]:
@@ -121,8 +126,11 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
                 "finished_at": envelope.time,
                 "result_subject": envelope.subject,
                 "findings": len(report.findings),
-                "cost_nusd": report.cost_nusd,
+                "cost_nusd": max(record.cost_nusd, report.cost_nusd),
             }
+        case CostRecorded(task_spent_nusd=spent):
+            state = TaskState.QUEUED  # money says nothing about where the task stands
+            changes |= {"cost_nusd": max(record.cost_nusd, spent)}
         case TaskCancelled(by=by, reason=reason):
             state = TaskState.CANCELLED
             changes |= _ended(

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
+from agents.router.offers import Offer
 from agents.router.upstream import FailureKind, UpstreamAnswer, UpstreamCall, UpstreamError
 from orchestrator.upstream.endpoint import Endpoint
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.upstream.exchange import Exchange
 
 ENDPOINTS_MAX: Final = 1_000
+CHECK_S_MAX: Final = 5.0
 _EXCHANGE: Final = "orchestrator.upstream.exchange"
 
 
@@ -84,6 +86,18 @@ class OpenAIUpstream:
         async with aclosing(exchange.stream(call, until_s)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def check(self, provider: str, *, timeout_s: float = CHECK_S_MAX) -> str:
+        """Why `provider` can't be used, in one line; empty when it is there and takes its key. Costs nothing."""
+        offer = Offer(provider=provider, model="models")
+        call = UpstreamCall(offer=offer, messages=(), max_tokens=0, temperature=0.0, timeout_s=timeout_s)
+        try:
+            until_s = _until_s(call)
+            exchange = self._exchanges.get(provider) or await self._open(call, until_s)
+            await exchange.check(call, until_s)
+        except UpstreamError as error:
+            return str(error)
+        return ""
 
     async def _open(self, call: UpstreamCall, until_s: float) -> "Exchange":
         """The exchange with the call's provider, whose first call this is."""

@@ -107,28 +107,49 @@ def make_client(provider: str, endpoint: Endpoint) -> Client:
     return Client(base_url=endpoint.base_url, api_key=key or KEYLESS, http_client=http, max_retries=0)
 
 
-async def send(client: Client, body: bytes, *, until_s: float) -> httpx2.Response:
+async def send(client: Client, body: bytes, *, until_s: float, closes: bool = False) -> httpx2.Response:
     """Send a request; returns when the headers of a 200 are there. The caller closes the response.
 
     Args:
+        closes: ask the server to close the connection afterwards.
         until_s: on the loop's clock; of the time until then CONNECT_SHARE may go by before it is connected. The
             caller enforces the whole.
 
     Raises:
         StatusError: another status.
     """
-    left_s = max(0.001, until_s - asyncio.get_running_loop().time())
-    connect_s = min(CONNECT_S_MAX, left_s * CONNECT_SHARE)
-    headers = {"Authorization": openai.Omit()} if client.api_key == KEYLESS else {}
     response = await client.post(
         "/chat/completions",
         cast_to=httpx2.Response,
         content=body,
-        options={"headers": headers, "timeout": httpx2.Timeout(None, connect=connect_s, pool=connect_s)},
+        options=_options(client, until_s, closes=closes),
         stream=True,  # so that nothing of the body is read before us
         stream_cls=openai.AsyncStream[Any],
     )
     return cast(httpx2.Response, response)
+
+
+async def send_models(client: Client, *, until_s: float) -> httpx2.Response:
+    """As `send`, for the list of models."""
+    response = await client.get(
+        "/models",
+        cast_to=httpx2.Response,
+        options=_options(client, until_s),
+        stream=True,
+        stream_cls=openai.AsyncStream[Any],
+    )
+    return cast(httpx2.Response, response)
+
+
+def _options(client: Client, until_s: float, *, closes: bool = False) -> openai.RequestOptions:
+    left_s = max(0.001, until_s - asyncio.get_running_loop().time())
+    connect_s = min(CONNECT_S_MAX, left_s * CONNECT_SHARE)
+    headers: dict[str, str | openai.Omit] = {}
+    if client.api_key == KEYLESS:
+        headers["Authorization"] = openai.Omit()
+    if closes:
+        headers["Connection"] = "close"
+    return {"headers": headers, "timeout": httpx2.Timeout(None, connect=connect_s, pool=connect_s)}
 
 
 async def pieces_of(response: httpx2.Response, bytes_max: int | None = None) -> AsyncGenerator[bytes]:

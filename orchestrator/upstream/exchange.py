@@ -23,6 +23,7 @@ from orchestrator.upstream.client import (
     make_client,
     pieces_of,
     send,
+    send_models,
 )
 from orchestrator.upstream.endpoint import Endpoint
 from orchestrator.upstream.failures import failure_of, shown
@@ -101,7 +102,9 @@ class Exchange:
         try:
             try:
                 async with self._limit(until_s):
-                    response = await send(self._client, body_of(call, is_stream=True), until_s=until_s)
+                    # llama.cpp closes it after every stream without saying so, and the next request would be lost.
+                    body = body_of(call, is_stream=True)
+                    response = await send(self._client, body, until_s=until_s, closes=call.offer.is_local)
                 async with aclosing(self._texts(response, assembly, until_s)) as texts:
                     async for text in texts:
                         yield text
@@ -117,6 +120,25 @@ class Exchange:
             yield answer
             return
         raise failure
+
+    async def check(self, call: UpstreamCall, until_s: float) -> None:
+        """Ask for the list of models, which costs nothing, and leave it unread.
+
+        Args:
+            call: stands for the request in an error.
+
+        Raises:
+            UpstreamError: the endpoint can't be reached, or doesn't take the key.
+        """
+        limit = self._limit(until_s)
+        try:
+            async with limit:
+                await close(await send_models(self._client, until_s=until_s))
+            return
+        except FAILURES as error:
+            failure = self._failure(call, error, is_late=limit.expired(), is_answered=False)
+        if failure.kind is not FailureKind.NO_SUCH_MODEL:  # a provider may have no such list
+            raise failure
 
     async def _texts(
         self, response: httpx2.Response, assembly: Assembly, until_s: float

@@ -23,12 +23,14 @@ def body_of(call: UpstreamCall, *, is_stream: bool) -> bytes:
         "model": offer.model,
         "messages": [_message(message) for message in call.messages],
         offer.max_tokens_field: call.max_tokens,
-        "temperature": call.temperature,
     }
+    if offer.can.get(Capability.TEMPERATURE) is not False:
+        body["temperature"] = call.temperature
     if call.tools:
         body["tools"] = [_tool(tool) for tool in call.tools]
     if call.format == "json_schema":
-        schema = {"name": call.schema_name, "strict": True, "schema": call.schema or {}}
+        wanted = call.schema or {}
+        schema = {"name": call.schema_name, "strict": is_strict(wanted), "schema": wanted}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif call.format == "json_object":
         body["response_format"] = {"type": "json_object"}
@@ -37,6 +39,24 @@ def body_of(call: UpstreamCall, *, is_stream: bool) -> bytes:
         if offer.can.get(Capability.STREAM_USAGE) is not False:
             body["stream_options"] = {"include_usage": True}
     return _encoder.encode(body)
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether a schema is of the kind that OpenAI guarantees: objects list all their properties as required and
+    forbid others. Towards others `strict` would be an error of ours, not a lack of the model's."""
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(
+            properties
+        ):
+            return False
+    elif schema.get("type") == "object":
+        return False
+    return all(map(is_strict, schema.values()))
 
 
 def has_images(call: UpstreamCall) -> bool:

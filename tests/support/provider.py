@@ -390,7 +390,7 @@ class _Connection(asyncio.Protocol):
         while (request := self._take()) is not None:
             line, headers, body = request
             if not line.startswith("POST ") or not line.split()[1].endswith("/chat/completions"):
-                self._other(line)
+                self._other(line, headers)
             elif self._chat(headers, body):
                 return
 
@@ -411,9 +411,11 @@ class _Connection(asyncio.Protocol):
         del self._received[:end]
         return line, headers, body
 
-    def _other(self, line: str) -> None:
-        path = line.split()[1]
-        if path.endswith("/models"):
+    def _other(self, line: str, headers: dict[str, str]) -> None:
+        path, key = line.split()[1], self._provider.key
+        if path.endswith("/models") and key and headers.get("authorization") != f"Bearer {key}":
+            self._write(401, error_body(Reply(error="Incorrect API key provided", code="invalid_api_key")))
+        elif path.endswith("/models"):
             models = [
                 {"id": name, "object": "model", "created": 1, "owned_by": "test"}
                 for name in self._provider.models

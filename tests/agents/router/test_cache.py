@@ -232,6 +232,7 @@ async def test_who_asks_while_work_is_torn_down_starts_anew() -> None:
     await asyncio.sleep(0)
     work.may_end.set()
     assert await flights.run("k", work) == ("result 2", True)
+    assert (work.cancelled, work.cleaned_up) == (1, 0)
     with pytest.raises(asyncio.CancelledError):
         await only
 

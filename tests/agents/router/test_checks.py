@@ -115,6 +115,10 @@ def test_tool_calls_that_were_cut_cannot_be_used() -> None:
         ('hm</think>{"a": 1}', '{"a": 1}'),
         ("Use the <think> tag.", "Use the <think> tag."),
         ("A </think> here is only mentioned.", "A </think> here is only mentioned."),
+        (
+            "Write <think> first, then </think>\nand the answer.",
+            "Write <think> first, then </think>\nand the answer.",
+        ),
         ("See <think>x</think> for that.", "See <think>x</think> for that."),
     ],
 )

@@ -94,6 +94,16 @@ def test_restarting_with_requests_in_flight_lets_none_more_until_they_are_over()
     assert limit.try_acquire()
 
 
+def test_successes_of_requests_sent_before_a_restart_do_not_raise_it() -> None:
+    limit = AdaptiveLimit(64, start=4)
+    while limit.try_acquire():
+        pass
+    limit.restart()
+    for _ in range(4):
+        limit.release("ok", 1.0, 1.0)
+    assert limit.limit == 1
+
+
 def test_releasing_what_was_never_acquired_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="never acquired"):
         AdaptiveLimit(4).release("ok", 1.0, 1.0)

@@ -116,3 +116,10 @@ def test_a_sketch_without_half_life_is_refused() -> None:
 @given(st.lists(DURATIONS, min_size=1, max_size=30))
 def test_the_mean_is_exact(values: list[float]) -> None:
     assert sketch_of(values).mean(NOW_S + 60) == pytest.approx(sum(values) / len(values))
+
+
+def test_the_mean_forgets_with_the_weights() -> None:
+    sketch = DecayingSketch(half_life_s=1.0)
+    sketch.add(1.0, NOW_S)
+    sketch.add(3.0, NOW_S + 70)
+    assert sketch.mean(NOW_S + 70) == pytest.approx(3.0)

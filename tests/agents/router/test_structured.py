@@ -201,6 +201,19 @@ def test_schemas_that_are_combined_are_not_closed_one_by_one() -> None:
     assert decode_answer('{"a": 1, "b": 2}', both) == {"a": 1, "b": 2}
 
 
+def test_alternatives_of_which_exactly_one_must_fit_are_not_closed() -> None:
+    body = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    either = normal_schema({"oneOf": [body, {"type": "object", "properties": {"b": {"type": "integer"}}}]})
+    with pytest.raises(OffSchemaError, match="more than one of the alternatives"):
+        decode_answer('{"a": 1}', either)
+
+
+def test_what_is_excluded_is_not_narrowed() -> None:
+    schema = normal_schema({"not": {"type": "object", "properties": {"a": {"type": "integer"}}}})
+    with pytest.raises(OffSchemaError, match="not allowed"):
+        decode_answer('{"b": 1}', schema)
+
+
 def test_null_in_the_words_of_openapi_is_understood() -> None:
     schema = normal_schema(
         {"type": "object", "properties": {"a": {"type": "string", "enum": ["x"], "nullable": True}}}
@@ -319,9 +332,10 @@ def test_what_is_wrong_is_said_with_its_path(text: str, path: str, said: str) ->
     assert len(quoted) < 800
 
 
-def test_a_piece_of_a_broken_answer_is_not_the_answer() -> None:
+@pytest.mark.parametrize("text", ['{"outer": {"inner": 1}, oops}', '{oops: "}", "outer": {"inner": 1}}'])
+def test_a_piece_of_a_broken_answer_is_not_the_answer(text: str) -> None:
     with pytest.raises(OffSchemaError):
-        decode_answer('{"outer": {"inner": 1}, oops}', normal_schema({}))
+        decode_answer(text, normal_schema({}))
 
 
 def test_the_problem_of_the_alternative_that_was_meant_is_told() -> None:

@@ -14,7 +14,9 @@ from agents.tracker import Janitor, Tracker, tasks_bucket
 from agents.tracker.janitor import fullness, oldest_finished
 from agents.tracker.tracker import apply
 from bus import Bus, BusOptions, Envelope, Outputs, StreamLimits, StreamState, Subscription, open_bus
+from schemas.cost import CallRecord, CostRecorded, CostThresholdCrossed
 from schemas.event import Event, tag_of
+from schemas.llm import BudgetState
 from schemas.review import ReviewAssigned, ReviewCompleted, ReviewPlanned, ReviewReport, ReviewRequested
 from schemas.task import TaskCancelled, TaskExpired, TaskRecord, TaskState, TaskStepFailed
 
@@ -46,6 +48,7 @@ HISTORY: list[tuple[Event, Envelope]] = [
                 TaskStepFailed(agent="reviewer", event_type="review.assigned.v1", event_id="c", reason="no"),
                 "c",
             ),
+            (CostRecorded(record=CallRecord(call_id="c"), task_spent_nusd=5), ""),
             (ReviewCompleted(report=REPORT), "p"),
         ],
         1,
@@ -73,7 +76,7 @@ def test_a_finished_review_in_its_record() -> None:
     assert record.agents == ("reviewer-1", "reviewer-2")
     assert record.cost_nusd == 7
     assert record.percent == 100
-    assert record.result_subject == "lv.review.completed.v1.t.e6"
+    assert record.result_subject == "lv.review.completed.v1.t.e7"
 
 
 @given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=10))
@@ -128,6 +131,31 @@ async def test_a_task_is_tracked_from_request_to_report(bus: Bus, second_bus: Bu
     assert known[0].steps == 20
     assert known[0].name == "tracked"
     assert known[0].agents == ("reviewer-0", "reviewer-1", "reviewer-2")
+
+
+async def test_what_a_task_spends_is_in_its_record_and_other_spending_makes_none(bus: Bus) -> None:
+    bucket = tasks_bucket(bus)
+    await bucket.ensure()
+    await bus.run(Tracker(bus=bus).subscription())
+    budget = BudgetState(limit="month 2026-11", limit_nusd=2, stop_nusd=1, spent_nusd=1, reserved_nusd=0)
+    await bus.publish(CostThresholdCrossed(budget=budget, percent=90), task_id="cost-2026-11")
+    await bus.publish(CostRecorded(record=CallRecord(call_id="c0"), task_spent_nusd=9), task_id="mine")
+    task_id = await bus.submit(requested("name"))
+    for number, spent in enumerate((30, 50, 40)):
+        record = CallRecord(call_id=f"{task_id}-{number}")
+        await bus.publish(CostRecorded(record=record, task_spent_nusd=spent), task_id=task_id)
+
+    async def is_told() -> bool:
+        found = await bucket.get(task_id)
+        return found is not None and found[0].cost_nusd == 50
+
+    await until_async(is_told)
+    assert list(await bucket.values()) == [task_id]
+    assert (await letters(bus)) == []
+
+
+async def letters(bus: Bus) -> list[object]:
+    return list(await bus.letters.list())
 
 
 async def test_an_event_type_that_nobody_knows_becomes_a_dead_letter_and_others_go_on(

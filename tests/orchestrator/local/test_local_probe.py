@@ -16,6 +16,7 @@ from agents.router.upstream import FailureKind, UpstreamAnswer, UpstreamCall, Up
 from orchestrator.local.probe import (
     MAGENTA,
     PICTURE_PIXELS,
+    QUESTIONS,
     STREAM_TOKENS_MAX,
     TOKENS_MAX,
     Probes,
@@ -96,14 +97,14 @@ def able(call: UpstreamCall) -> Answer:
 
 async def test_a_model_that_can_everything_is_believed_after_five_small_requests() -> None:
     upstream = Scripted(able)
-    assert await probe(upstream, OFFER) == dict.fromkeys(Capability, True)
+    assert await probe(upstream, OFFER) == dict.fromkeys(QUESTIONS, True)
     assert [call.max_tokens for call in upstream.calls] == [STREAM_TOKENS_MAX] + [TOKENS_MAX] * 4
 
 
 async def test_a_server_that_ignores_what_is_asked_can_nothing() -> None:
     """As many do: status 200 and prose, whatever response_format, tools or picture were sent."""
     upstream = Scripted(lambda call: UpstreamAnswer(text="Hello! The sea is blue, and so is the sky."))
-    assert await probe(upstream, OFFER) == dict.fromkeys(Capability, False)
+    assert await probe(upstream, OFFER) == dict.fromkeys(QUESTIONS, False)
 
 
 async def test_refusals_are_a_no_and_passing_failures_leave_it_open() -> None:
@@ -140,11 +141,11 @@ async def test_a_connection_that_was_lost_is_tried_once_more() -> None:
         return fails(FailureKind.CONNECTION_LOST)
 
     upstream = Scripted(flaky)
-    assert await probe(upstream, OFFER) == dict.fromkeys(Capability, True)
+    assert await probe(upstream, OFFER) == dict.fromkeys(QUESTIONS, True)
     assert len(upstream.calls) == 7
     upstream = Scripted(lambda call: fails(FailureKind.CONNECTION_LOST))
     assert await probe(upstream, OFFER) == {}
-    assert len(upstream.calls) == 2 * len(Capability)
+    assert len(upstream.calls) == 2 * len(QUESTIONS)
 
 
 async def test_all_requests_together_are_bound_in_time() -> None:
@@ -166,7 +167,7 @@ async def test_each_model_of_a_server_is_asked_once_however_many_want_to_know() 
     upstream = Scripted(able)
     probes = Probes(upstream)
     answers = await asyncio.gather(*(probes.can("http://h/v1", OFFER) for _ in range(8)))
-    assert answers == [dict.fromkeys(Capability, True)] * 8
+    assert answers == [dict.fromkeys(QUESTIONS, True)] * 8
     await probes.can("http://h/v1", OFFER)
     assert len(upstream.calls) == 5
     await probes.can("http://other/v1", OFFER)
@@ -179,7 +180,7 @@ async def test_a_server_that_was_down_is_asked_again() -> None:
     probes = Probes(upstream)
     assert await probes.can("http://h/v1", OFFER) == {}
     is_up = True
-    assert await probes.can("http://h/v1", OFFER) == dict.fromkeys(Capability, True)
+    assert await probes.can("http://h/v1", OFFER) == dict.fromkeys(QUESTIONS, True)
 
 
 async def test_one_that_stops_waiting_does_not_stop_the_asking_for_others() -> None:
@@ -197,7 +198,7 @@ async def test_one_that_stops_waiting_does_not_stop_the_asking_for_others() -> N
     await asyncio.sleep(0)
     first.cancel()
     gate.set()
-    assert await second == dict.fromkeys(Capability, True)
+    assert await second == dict.fromkeys(QUESTIONS, True)
     assert len(upstream.calls) == 5
 
 

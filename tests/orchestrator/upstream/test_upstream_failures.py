@@ -331,3 +331,24 @@ async def test_a_key_that_no_header_can_carry_is_named_without_being_shown(
     assert (error.kind, error.was_sent) == (FailureKind.BAD_KEY, False)
     assert str(error) == "test: its key has characters that no header can carry; copy it again"
     assert provider.calls == 0
+
+
+async def test_a_check_says_why_a_provider_cannot_be_used_and_asks_for_no_completion(key: str) -> None:
+    with Provider() as gone:
+        pass
+    with Provider(key=key) as provider:
+        upstream = OpenAIUpstream(
+            {
+                "fine": Endpoint(base_url=provider.base_url, key=Secret(key), is_local=True),
+                "no-key": Endpoint(
+                    base_url=provider.base_url, key=Secret("sk-some-other-key"), is_local=True
+                ),
+                "gone": Endpoint(base_url=gone.base_url, is_local=True),
+            }
+        )
+        assert await upstream.check("fine") == ""
+        assert await upstream.check("no-key") == "no-key/models: HTTP 401: Incorrect API key provided"
+        assert (await upstream.check("gone")).startswith("gone/models: unreachable: ")
+        assert "no endpoint for provider other" in await upstream.check("other")
+        await upstream.aclose()
+        assert provider.calls == 0
