@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agents.router.offers import Capability
+from agents.router.schema_normal import SCHEMA_DEPTH_MAX
 from agents.router.structured import (
-    SCHEMA_DEPTH_MAX,
     OffSchemaError,
     complaint,
     decode_answer,
