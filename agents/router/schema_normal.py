@@ -1,5 +1,6 @@
 """A JSON Schema in the form that most servers take, and that we can check answers by."""
 
+import math
 from typing import Any, Final
 
 import msgspec
