@@ -7,6 +7,7 @@ idempotent by call id.
 import asyncio
 import logging
 import time
+from collections import deque
 from typing import Final
 
 from bus.bus import Bus
@@ -14,6 +15,7 @@ from bus.errors import BusError, DeadlineError, NoResponderError
 from bus.rpc import Reply, Request, Service
 from bus.services import COST_RELEASE, COST_RESERVE, COST_SETTLE, COST_STATE
 from schemas.cost import (
+    BOOKED_TOGETHER_MAX,
     CallRecord,
     ReleaseRequest,
     ReserveReply,
@@ -28,8 +30,9 @@ log = logging.getLogger("labverse.bus")
 TRY_S: Final = 1.0
 """A question that isn't answered for so long is asked again: its guard may have died."""
 PAUSE_S: Final = 0.05
-SETTLE_WITHIN_S: Final = 60.0
-SETTLING_MAX: Final = 5_000
+BOOK_WITHIN_S: Final = 60.0
+BOOKINGS_MAX: Final = 50_000
+"""Bookings that wait for a guard; some 30 MB."""
 
 
 class Budget:
@@ -37,7 +40,10 @@ class Budget:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._settling: set[asyncio.Task[None]] = set()
+        self._to_book: deque[CallRecord | str] = deque()
+        self._booking: asyncio.Task[None] | None = None
+        self._in_hand = 0
+        self._left_to_leases = 0
 
     async def reserve(self, request: ReserveRequest, *, deadline_s: float) -> ReserveReply:
         """Hold money; waits until `deadline_s` (seconds since 1970) for a guard, and for money that is only held.
@@ -51,16 +57,16 @@ class Budget:
         try:
             return await self._ask(COST_RESERVE, request, deadline_s)
         except BaseException:
-            self._in_background(COST_RELEASE, ReleaseRequest(call_id=request.call_id))
+            self.release(request.call_id)
             raise
 
     def settle(self, record: CallRecord) -> None:
         """Book what a call cost, in the background: the answer to the caller doesn't wait for it."""
-        self._in_background(COST_SETTLE, SettleRequest(record=record))
+        self._book(record)
 
     def release(self, call_id: str) -> None:
         """Give back what a call holds, in the background: its request was never sent."""
-        self._in_background(COST_RELEASE, ReleaseRequest(call_id=call_id))
+        self._book(call_id)
 
     async def state(
         self, *, task_id: str = "", tenant: str = "", timeout_s: float = 2.0
@@ -74,38 +80,50 @@ class Budget:
             return None
 
     async def flush(self, timeout_s: float) -> int:
-        """Wait for what is being settled; returns how many were not confirmed in time."""
-        if not self._settling:
+        """Wait until everything is booked; returns how many bookings were not confirmed in time."""
+        if self._booking is None:
             return 0
-        _, late = await asyncio.wait(set(self._settling), timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        return len(late)
+        await asyncio.wait({self._booking}, timeout=timeout_s)
+        left = len(self._to_book) + self._in_hand
+        if left:
+            self._booking.cancel()
+        return left
 
-    def _in_background(self, service: Service[Request, Reply], request: Request) -> None:
-        if len(self._settling) >= SETTLING_MAX:
+    def _book(self, booking: CallRecord | str) -> None:
+        if len(self._to_book) >= BOOKINGS_MAX:
             # The reservation's lease charges the whole instead: never less than the truth.
-            log.warning(
-                "%d bookings wait for the cost guard already: one more is left to its lease", SETTLING_MAX
-            )
+            self._left_to_leases += 1
+            if self._left_to_leases % 1_000 == 1:
+                log.warning(
+                    "%d bookings wait for a cost guard: further ones are left to leases", BOOKINGS_MAX
+                )
             return
-        task = asyncio.create_task(self._surely(service, request))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._to_book.append(booking)
+        if self._booking is None or self._booking.done():
+            self._booking = asyncio.create_task(self._book_all(), name="book costs")
 
-    async def _surely(self, service: Service[Request, Reply], request: Request) -> None:
-        try:
-            await self._ask(service, request, time.time() + SETTLE_WITHIN_S)
-        except BusError as error:
-            log.warning("%s was not confirmed: %s", service.name, error)
+    async def _book_all(self) -> None:
+        """Send what waits, many together, in order, until nothing does."""
+        while self._to_book:
+            batch = [self._to_book.popleft() for _ in range(min(BOOKED_TOGETHER_MAX, len(self._to_book)))]
+            self._in_hand = len(batch)
+            records = tuple(one for one in batch if isinstance(one, CallRecord))
+            released = tuple(one for one in batch if isinstance(one, str))
+            until_s = time.time() + BOOK_WITHIN_S
+            try:
+                if records:
+                    await self._ask(COST_SETTLE, SettleRequest(records=records), until_s)
+                if released:
+                    await self._ask(COST_RELEASE, ReleaseRequest(call_ids=released), until_s)
+            except BusError as error:
+                log.warning("%d bookings were not confirmed by a cost guard: %s", len(batch), error)
+            self._in_hand = 0
 
     async def _ask(self, service: Service[Request, Reply], request: Request, deadline_s: float) -> Reply:
         while True:
-            now_s = time.time()
+            left_s = deadline_s - time.time()
             try:
-                return await self._bus.call(
-                    service, request, timeout_s=max(0.0, min(TRY_S, deadline_s - now_s))
-                )
+                return await self._bus.call(service, request, timeout_s=max(0.0, min(TRY_S, left_s)))
             except (NoResponderError, DeadlineError):
                 if time.time() + PAUSE_S >= deadline_s:
                     raise

@@ -5,12 +5,13 @@ no server is an immediate error; an answer may come in pieces; a caller that lea
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 import nats.errors
@@ -39,6 +40,7 @@ Reply = TypeVar("Reply", bound=msgspec.Struct)
 CONCURRENCY: Final = 256
 """Requests that one server works on at once; more are refused at once, so that the caller can go elsewhere."""
 REPLY_QUEUE_MAX: Final = 10_000
+_NO_SPAN: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Client:
         self._tracing = tracing
         self._inbox = ""
         self._opening = asyncio.Lock()
-        self._waiting: dict[str, asyncio.Queue[Msg]] = {}
+        self._names = (f"{prefix}{number}" for prefix in (new_id(),) for number in itertools.count())
+        self._waiting: dict[str, Callable[[Msg], None]] = {}
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
     async def call(
@@ -95,11 +98,32 @@ class Client:
             DeadlineError: no answer in time; the server was told to stop.
             RemoteError: the server reports an error.
         """
-        pieces = self.stream(service, request, deadline_s=deadline_s, task_id=task_id)
-        async with aclosing(pieces):
-            async for reply in pieces:
-                return reply
-        raise RemoteError("EmptyReply", f"{service.name} answered nothing")
+        if not self._inbox:
+            await self._open()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        request_id = next(self._names)
+
+        def on_reply(message: Msg) -> None:
+            if not answer.done():
+                answer.set_result(message)
+
+        self._waiting[request_id] = on_reply
+        timer = loop.call_later(max(0.0, deadline_s - time.time()), answer.cancel)
+        finished = False
+        try:
+            with self._span(service):
+                await self._send(service, request, request_id, deadline_s, task_id)
+                message = await _unless_timed_out(answer, service.name)
+                headers = message.headers or {}
+                finished = "lv-end" in headers or "Status" in headers
+                _raise_error(service.name, headers)
+                if not message.data:
+                    raise RemoteError("EmptyReply", f"{service.name} answered nothing")
+                return cast(Reply, _decode(service.name, self._decoder(service), message.data))
+        finally:
+            timer.cancel()
+            await self._leave(service, request_id, finished=finished)
 
     async def stream(
         self, service: Service[Request, Reply], request: Request, *, deadline_s: float, task_id: str = ""
@@ -107,23 +131,26 @@ class Client:
         """The pieces of the answer as they come. Leaving the loop early stops the server's work.
 
         Raises:
-            as `call`; what came before the error has been yielded.
+            as `call`; what came before the error has been yielded. RemoteError too when the caller takes so long
+            that REPLY_QUEUE_MAX pieces wait.
         """
         if not self._inbox:
             await self._open()
-        request_id = new_id()
-        queue: asyncio.Queue[Msg] = asyncio.Queue(REPLY_QUEUE_MAX)
-        self._waiting[request_id] = queue
-        decoder = self._decoders.get(service.reply)
-        if decoder is None:
-            decoder = self._decoders[service.reply] = msgspec.json.Decoder(service.reply)
+        request_id = next(self._names)
+        queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._waiting[request_id] = queue.put_nowait
+        decoder = self._decoder(service)
         finished = False
         try:
-            with self._tracing.span(f"request {service.name}", {"messaging.system": "nats"}):
+            with self._span(service):
                 await self._send(service, request, request_id, deadline_s, task_id)
                 while not finished:
                     async with asyncio.timeout(max(0.0, deadline_s - time.time())):
                         message = await queue.get()
+                    if queue.qsize() > REPLY_QUEUE_MAX:
+                        raise RemoteError(
+                            "TooSlow", f"{REPLY_QUEUE_MAX} pieces of {service.name} wait to be taken"
+                        )
                     headers = message.headers or {}
                     finished = "lv-end" in headers or "Status" in headers
                     _raise_error(service.name, headers)
@@ -132,9 +159,23 @@ class Client:
         except TimeoutError:
             raise DeadlineError(f"{service.name} did not answer before the deadline") from None
         finally:
-            self._waiting.pop(request_id, None)
-            if not finished and self._connection.client.is_connected:
-                await self._connection.client.send(f"{service.cancel_subject}.{request_id}", b"")
+            await self._leave(service, request_id, finished=finished)
+
+    def _span(self, service: Service[Request, Reply]) -> AbstractContextManager[object]:
+        if not self._tracing.is_on:
+            return _NO_SPAN
+        return self._tracing.span(f"request {service.name}", {"messaging.system": "nats"})
+
+    def _decoder(self, service: Service[Request, Reply]) -> "msgspec.json.Decoder[Any]":
+        decoder = self._decoders.get(service.reply)
+        if decoder is None:
+            decoder = self._decoders[service.reply] = msgspec.json.Decoder(service.reply)
+        return decoder
+
+    async def _leave(self, service: Service[Request, Reply], request_id: str, *, finished: bool) -> None:
+        self._waiting.pop(request_id, None)
+        if not finished and self._connection.client.is_connected:
+            await self._connection.client.send(f"{service.cancel_subject}.{request_id}", b"")
 
     async def _open(self) -> None:
         async with self._opening:
@@ -144,9 +185,10 @@ class Client:
                 self._inbox = inbox
 
     async def _on_reply(self, message: Msg) -> None:
-        queue = self._waiting.get(message.subject[len(self._inbox) :])
-        if queue is not None:
-            await queue.put(message)
+        # Never waits: one caller who is slow to take its pieces must not hold up all others.
+        waiting = self._waiting.get(message.subject[len(self._inbox) :])
+        if waiting is not None:
+            waiting(message)
 
     async def _send(
         self,
@@ -173,6 +215,17 @@ class Client:
             ) from None
         except (nats.errors.Error, OSError) as error:
             raise BusError(f"request to {service.name} not sent: {error_text(error)}") from None
+
+
+async def _unless_timed_out(answer: "asyncio.Future[Msg]", name: str) -> Msg:
+    """The answer; its future is cancelled by the deadline's timer, which is not the caller's being cancelled."""
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise DeadlineError(f"{name} did not answer before the deadline") from None
 
 
 def _raise_error(name: str, headers: dict[str, str]) -> None:

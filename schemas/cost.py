@@ -5,13 +5,15 @@ All amounts are integer nano-USD, rounded up. `cost.reserve` holds money over ta
 """
 
 import enum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from schemas.event import Event
 from schemas.llm import BudgetState, Token, Usage
+
+BOOKED_TOGETHER_MAX: Final = 200
 
 Nusd = Annotated[int, Meta(ge=0, le=10**18)]
 
@@ -100,21 +102,21 @@ class ReserveReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettleRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Turn a reservation into spend. Without a reservation (free calls) it only records."""
+    """Turn reservations into spend. Calls without one (free ones) are only recorded."""
 
-    record: CallRecord
+    records: Annotated[tuple[CallRecord, ...], Meta(min_length=1, max_length=BOOKED_TOGETHER_MAX)]
 
 
 class SettleReply(msgspec.Struct, frozen=True, kw_only=True):
-    """`is_first` is False when this call was settled before: nothing was counted twice."""
+    """`settled`: how many of the calls were settled now; the others had been before, and count once."""
 
-    is_first: bool = True
+    settled: int = 0
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Give a reservation back: its request was never sent."""
+    """Give reservations back: their requests were never sent."""
 
-    call_id: Token
+    call_ids: Annotated[tuple[Token, ...], Meta(min_length=1, max_length=BOOKED_TOGETHER_MAX)]
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,8 +42,10 @@ from schemas.llm import BudgetState
 log = logging.getLogger("labverse.cost_guard")
 
 LEASE_NAME: Final = "cost-guard"
-GROUP_MAX: Final = 500
-"""Requests decided together; a record takes some 0.6 KB, an entry may have 900 KB."""
+GROUP_MAX: Final = 1_000
+"""Requests decided together."""
+ENTRIES_MAX: Final = 800
+"""Decisions stored together, and what one more request adds; a record takes some 0.6 KB, the journal 900 KB."""
 ARRIVALS_MAX: Final = 20_000
 WAITING_MAX: Final = 10_000
 """Reservations that wait for others to settle."""
@@ -169,17 +171,19 @@ class _Counter:
         came_back = bool(ledger.sweep(now_s, time_text(now_s)))
         answers: list[tuple[Question, Any]] = []
         refused: list[BudgetState] = []
-        for _ in range(min(GROUP_MAX, len(self._arrived))):
+        while self._arrived and len(answers) < GROUP_MAX and len(ledger.entries) < ENTRIES_MAX:
             question = self._arrived.popleft()
             match question.request:
                 case ReserveRequest():
                     self._reserve(question, now_s, answers, refused)
-                case SettleRequest(record=record):
-                    answers.append((question, SettleReply(is_first=ledger.settle(record, now_s))))
+                case SettleRequest(records=records):
+                    settled = sum(ledger.settle(record, now_s) for record in records)
+                    answers.append((question, SettleReply(settled=settled)))
                     came_back = True
-                case ReleaseRequest(call_id=call_id):
-                    self._waiting.pop(call_id, None)
-                    answers.append((question, Release(held_nusd=ledger.release(call_id))))
+                case ReleaseRequest(call_ids=call_ids):
+                    for call_id in call_ids:
+                        self._waiting.pop(call_id, None)
+                    answers.append((question, Release(held_nusd=sum(map(ledger.release, call_ids)))))
                     came_back = True
                 case StateRequest() as request:
                     answers.append((question, self._state(request)))

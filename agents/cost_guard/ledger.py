@@ -19,10 +19,11 @@ import msgspec
 from schemas.cost import CallRecord, Outcome, ReserveRequest
 from schemas.llm import BudgetState
 
-OPEN_MAX: Final = 4_000
+OPEN_MAX: Final = 10_000
 """Reservations held at once; more are refused until some are settled."""
 REMEMBERED_MAX: Final = 10_000
 """Settled paid calls that are remembered, so that settling again counts nothing."""
+SWEEP_S: Final = 0.25
 MONTHS_KEPT: Final = 2
 """This month and the last: a call may be settled after midnight."""
 TASKS_MAX: Final = 5_000
@@ -143,6 +144,8 @@ class Ledger:
     def __init__(self, limits: Limits, state: LedgerState | None = None) -> None:
         self.limits = limits
         self.state = state or LedgerState()
+        self._month_until_s = 0.0
+        self._sweep_at_s = 0.0
         self.entries: list[Entry] = []
         """Decided and applied, not yet stored; the guard takes them."""
 
@@ -201,7 +204,10 @@ class Ledger:
         return held.amount_nusd
 
     def sweep(self, now_s: float, at: str) -> int:
-        """End the reservations whose time is over; returns how many."""
+        """End the reservations whose time is over; returns how many. Looks four times a second at most."""
+        if self._sweep_at_s - SWEEP_S < now_s < self._sweep_at_s:
+            return 0
+        self._sweep_at_s = now_s + SWEEP_S
         due = [held for held in self.state.open.values() if held.until_s <= now_s]
         for held in due:
             record = None
@@ -362,7 +368,10 @@ class Ledger:
 
     def _roll_month(self, now_s: float) -> None:
         # A clock that jumps back doesn't bring last month's money back.
-        self.state.month = max(self.state.month, month_of(now_s))
+        if now_s >= self._month_until_s:
+            self.state.month = max(self.state.month, month_of(now_s))
+            end = datetime.fromisoformat(next_month(month_of(now_s)))
+            self._month_until_s = end.timestamp()
 
 
 def month_of(now_s: float) -> str:
