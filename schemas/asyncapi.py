@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.asyncapi_services import service_parts
 from schemas.event import SUBJECT_ROOT, TOKEN_CHARS_MAX, tag_of
 from schemas.examples import EVENT_ID, EXAMPLES, TASK_ID
 from schemas.jsonschema import event_schemas, summary_of
 from schemas.registry import STARTS_TASK
+from schemas.services import SERVICES
 from schemas.task import TaskCancelled
 
 FROM_OUTSIDE: Final[frozenset[str]] = STARTS_TASK | {tag_of(TaskCancelled)}
@@ -24,6 +26,8 @@ _INFO_TEXT: Final = """\
 Typed events on NATS JetStream. Publish the plain JSON of a command to its subject, with any NATS client and \
 nothing else: no header is needed, and the command that starts a task may end at the task id. A JetStream \
 publish is acknowledged once the event is stored.
+
+A few services answer requests over core NATS (`rpc.llm.complete`): send JSON with a reply subject.
 
 Everything of one task can be read from `lv.*.*.*.<task_id>` and `lv.*.*.*.<task_id>.>`.
 
@@ -67,6 +71,9 @@ def asyncapi_document(version: str) -> dict[str, Any]:
     schemas, names = event_schemas("#/components/schemas/{name}")
     schemas = {name: _draft_07(schema) for name, schema in schemas.items()}
     texts = {tag: schemas[name].get("description", "") for tag, name in names.items()}
+    services = service_parts("#/components/schemas/{name}")
+    schemas |= {name: _draft_07(schema) for name, schema in services["schemas"].items()}
+    domains = {_domain(tag) for tag in names} | {_domain(service.name) for service in SERVICES}
     return {
         "asyncapi": "3.0.0",
         "id": "urn:labverse:bus",
@@ -75,15 +82,18 @@ def asyncapi_document(version: str) -> dict[str, Any]:
             "version": version,
             "description": _INFO_TEXT,
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
-            "tags": [{"name": domain} for domain in sorted({_domain(tag) for tag in names})],
+            "tags": [{"name": domain} for domain in sorted(domains)],
         },
         "defaultContentType": "application/json",
         "servers": {"nats": _server()},
-        "channels": _channels(texts),
-        "operations": _operations(texts),
+        "channels": {**_channels(texts), **services["channels"]},
+        "operations": {**_operations(texts), **services["operations"]},
         "components": {
             "schemas": {**schemas, "Headers": _headers_schema()},
-            "messages": {tag: _message(tag, names[tag], text) for tag, text in texts.items()},
+            "messages": {
+                **{tag: _message(tag, names[tag], text) for tag, text in texts.items()},
+                **services["messages"],
+            },
             "parameters": _parameters(),
             "correlationIds": {
                 "task": {
@@ -239,7 +249,8 @@ def _draft_07(schema: Any) -> Any:
         return [_draft_07(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    out = {key: _draft_07(value) for key, value in schema.items()}
+    # OpenAPI's discriminator is an object; AsyncAPI takes a property's name there, and the cases tell anyway.
+    out = {key: _draft_07(value) for key, value in schema.items() if key != "discriminator"}
     if "prefixItems" in out:
         rest = out.pop("items", True)
         out |= {"items": out.pop("prefixItems"), "additionalItems": rest}

