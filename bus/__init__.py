@@ -5,6 +5,7 @@ async with open_bus(BusOptions()) as bus:
     task_id = await bus.submit(Asked(name="Ada"))
 """
 
+import bus.no_websockets  # noqa: F401 - before anything that imports nats
 from bus.bus import Bus, StreamState
 from bus.connection import ConnectOptions
 from bus.envelope import Envelope

@@ -13,7 +13,7 @@ def add_local_model(parser: argparse.ArgumentParser) -> None:
         const=BUNDLED,
         metavar="GGUF",
         help="serve a model from a child process of ours: this GGUF file, or the small bundled one "
-        "(needs labverse[local])",
+        "(needs the extra local)",
     )
 
 

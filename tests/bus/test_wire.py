@@ -1,6 +1,8 @@
 """Our two hot paths through nats-py do what the library's own do."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -67,3 +69,16 @@ def test_a_header_value_can_not_smuggle_in_another_header() -> None:
     assert header_lines({"a": "1\r\nNats-Rollup: all"}) == "a: 1  Nats-Rollup: all\r\n"
     with pytest.raises(ValueError, match="not allowed"):
         header_lines({"a: b\r\nc": "1"})
+
+
+def test_what_only_model_calls_need_is_not_loaded_with_the_bus() -> None:
+    code = "import sys, bus; print(sorted({'aiohttp', 'openai', 'opentelemetry.sdk'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    code = "import bus, aiohttp; print(aiohttp.ClientSession.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "ClientSession"

@@ -77,7 +77,7 @@ class TestCosts:
 
     def test_small_money_can_be_seen(self) -> None:
         text = shown(costs_of([record()]))
-        assert "$0.000069 for 1 calls" in text
+        assert "$0.000069 for 1 call this month" in text
         assert "$0.00 " not in text
 
     def test_rows_tell_model_cost_share_and_latency(self) -> None:

@@ -151,7 +151,7 @@ def test_too_little_memory_is_said() -> None:
 def test_without_xllamacpp_the_extra_to_install_is_named(tmp_path: Path) -> None:
     (tmp_path / "xllamacpp.py").write_text("raise ModuleNotFoundError('gone', name='xllamacpp')")
     line = one_line(run_child(str(bundled_model()), cwd=tmp_path))
-    assert line == "local model: xllamacpp is not installed: pip install 'labverse[local]'"
+    assert line == "local model: xllamacpp is not installed: pip install xllamacpp"
 
 
 def test_it_ends_cleanly_at_sigterm_in_the_middle_of_an_answer() -> None:
