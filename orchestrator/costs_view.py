@@ -73,6 +73,8 @@ def _print_budget(console: "Console", state: "StateReply | None") -> None:
     for budget in (state.month, state.tenant, state.task):
         if budget is not None:
             console.print(budget_bar(budget))
+    if not state.leader:
+        console.print(Text("as the books say: no cost guard leads now", style="dim"))
     if state.is_stopped:
         console.print(
             Text(" STOPPED ", style="bold white on red").append(
@@ -117,7 +119,7 @@ def _summary(total: Row, period: str) -> "Text":
     from rich.text import Text
 
     text = Text(f"{dollars(total.cost_nusd)}", style="bold")
-    text.append(f" for {total.calls:,} calls {clean(period)}", style="not bold")
+    text.append(f" for {_calls(total.calls)} {clean(period)}", style="not bold")
     remarks = [
         f"{number:,} {word}"
         for number, word in (
@@ -210,6 +212,10 @@ def _table(report: Report) -> Any:
     return table
 
 
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
+
+
 def _seconds(seconds: float) -> str:
     if not seconds:
         return "-"
@@ -222,7 +228,7 @@ def _print_advice(console: "Console", advice: Sequence[Advice], calls: int) -> N
 
     useful = [one for one in advice if one.is_enough]
     if not useful:
-        console.print(Text(f"advice: nothing to save was found in {calls:,} calls", style="bold"))
+        console.print(Text(f"advice: nothing to save was found in {_calls(calls)}", style="bold"))
     for one in useful:
         head = Text("→ ", style="green").append(clean(one.title), style="bold")
         if one.saving_nusd:
@@ -234,4 +240,5 @@ def _print_advice(console: "Console", advice: Sequence[Advice], calls: int) -> N
         console.print(Text("Savings overlap: they don't add up.", style="dim"))
     for one in advice:
         if not one.is_enough:
-            console.print(Text(f"  {clean(one.title)}: {clean(one.text)}", style="dim"))
+            rule = "" if one.title == "advice" else f"{clean(one.title)}: "
+            console.print(Text(f"  {rule}{clean(one.text)}", style="dim"))

@@ -43,12 +43,17 @@ OWN_SLOTS: Final = 2
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Models:
-    """What can be called, as it is known at this moment."""
+    """What can be called, as it is known at this moment.
+
+    Attributes:
+        found: the local servers that answered when they were last asked, if `was_asked`.
+    """
 
     providers: Providers
     upstream: OpenAIUpstream
     book: OfferBook
     found: tuple[Found, ...] = ()
+    was_asked: bool = False
     own: LocalModel | None = None
     can: dict[str, dict[Capability, bool]] = field(default_factory=dict)
     _listed: OfferBook = field(init=False)
@@ -76,7 +81,7 @@ class Models:
     async def refresh(self) -> None:
         """Ask the local servers which models they have now."""
         rows = [(name, self._listed.endpoints[name].base_url) for name in self._listed.local_providers()]
-        self.found = tuple(await discover(rows))
+        self.found, self.was_asked = tuple(await discover(rows)), True
         book = self._listed
         reachable = {one.provider for one in self.found}
         for one in self.found:

@@ -102,6 +102,8 @@ def _state(offer: Offer, models: Models, reached: "Mapping[str, str]") -> str:
     if offer.is_local:
         if offer.provider == OWN_PROVIDER:
             return "ready"
+        if not models.was_asked:
+            return "not asked: discovery is off"
         server = next((found for found in models.found if found.provider == offer.provider), None)
         if server is None:
             return "not reachable"

@@ -20,6 +20,7 @@ from agents.review.sources import Sources
 from agents.tracker import Janitor, Tracker, tasks_bucket
 from bus import Bus, Subscription
 from config.settings import Settings
+from orchestrator.chores import end
 from orchestrator.version import VERSION
 
 REVIEW_KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
@@ -112,9 +113,7 @@ async def agents_on(
     finally:
         await bus.drain(grace_s)
         await stack.aclose()
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
+        await end(chores)
         await warmth.close()
         sources.close()
 

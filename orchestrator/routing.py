@@ -18,6 +18,7 @@ from bus.budget import Budget
 from bus.presence import AgentRecord
 from config.providers import Providers, find_providers_file, load_providers
 from config.settings import Settings
+from orchestrator.chores import end
 from orchestrator.models import Models, environment, models_for
 
 SETTLE_AT_END_S: Final = 3.0
@@ -82,6 +83,7 @@ async def routing(
         UserError: the local model can't be served.
     """
     async with models_for(settings, environment(), own_model=own_model) as models:
+        await models.upstream.warm()  # else the first call's latency would be that of our imports
         budget = Budget(bus)
         router = Router(
             upstream=models.upstream,
@@ -101,9 +103,7 @@ async def routing(
                 bus.present(lambda: _presence(router))
             yield router
         finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            await end(chores)
             await budget.flush(SETTLE_AT_END_S)
             if serve:
                 await _withdraw(bus, router)

@@ -6,7 +6,9 @@ provider said no; else everything that it may have billed.
 """
 
 import asyncio
+import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -17,6 +19,7 @@ from agents.router.concurrency import ReleaseOutcome
 from agents.router.decide import Choice, Facts
 from agents.router.failures import RULES
 from agents.router.learned import Learned
+from agents.router.room import Room
 from agents.router.tokens import count_text
 from agents.router.upstream import FailureKind, Format, Upstream, UpstreamAnswer, UpstreamCall, UpstreamError
 from bus import BusError
@@ -24,10 +27,14 @@ from bus.envelope import now_text, time_text
 from schemas.cost import CallRecord, Outcome, ReserveReply, ReserveRequest
 from schemas.llm import BudgetState, Message, Usage
 
+log = logging.getLogger("labverse.router")
+
 PIECES_MAX: Final = 1_000
 """Pieces that wait to be taken; the provider waits too then."""
 LEASE_BEYOND_DEADLINE_S: Final = 15.0
 """So long after its deadline a call's money may still be settled before its router counts as dead."""
+GIVE_UP_BEFORE_S: Final = 0.005
+"""So long before the caller's deadline a request is given up, so that its end is booked and told in time."""
 UNSEEN_TOKENS: Final = 16
 """What a provider may have generated, and bill, between the last token that came and its noticing that we left."""
 FREE_ON_FAILURE: Final = frozenset(
@@ -47,6 +54,9 @@ FREE_ON_FAILURE: Final = frozenset(
 """The provider answered that it did not do it, or never got the request. After all other failures it may have."""
 
 
+NO_USAGE: Final = Usage()
+
+
 class Money(Protocol):
     """The cost guard, as far as calls need it (`bus.budget.Budget`)."""
 
@@ -61,7 +71,7 @@ class BudgetRefusedError(Exception):
     """Raised when the cost guard holds no money for an attempt; `budget` says which limit stands in the way."""
 
     def __init__(self, budget: BudgetState) -> None:
-        super().__init__(budget.limit)
+        super().__init__(f"no money: {budget.limit}")
         self.budget = budget
 
 
@@ -74,13 +84,14 @@ class Parts:
     learned: Learned
     breakers: Breakers
     clock: Callable[[], float] = time.time
-    freed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set whenever a provider has room again."""
+    room: Room = field(default_factory=Room)
+    guard_missing_until_s: float = 0.0
+    """No cost guard answered just now: who can do without waits hardly for one until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purposed:
-    """What all attempts of one completion share."""
+    """What all attempts of one completion share. `woken` is set whenever one of them has something new."""
 
     facts: Facts
     completion_id: str
@@ -88,44 +99,61 @@ class Purposed:
     temperature: float
     is_stream: bool
     deadline_s: float
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Attempt:
-    """One request. Its place in the provider's concurrency limit is taken already; it gives it back itself."""
+    """One request.
+
+    Args:
+        has_place: its place in the provider's concurrency limit is taken already; it gives it back itself.
+            Without, it first waits for money that is only held, and then for a place.
+        guard_until_s: until when it waits for a cost guard to answer.
+    """
 
     parts: Parts
     shared: Purposed
     choice: Choice
     call_id: str
     messages: tuple[Message, ...]
+    guard_until_s: float
     format: Format = "text"
     is_hedge: bool = False
-    wait_for_money: bool = False
+    has_place: bool = True
     price_if_cloud: Callable[[Usage], int] = lambda usage: 0
 
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ready: bool = False
     """The first piece, the answer or a failure is there."""
     failure: BaseException | None = None
     started_s: float = 0.0
     first_s: float = 0.0
     ended_s: float = 0.0
     cost_nusd: int = 0
+    usage: Usage = NO_USAGE
     outcome: Outcome | None = None
     max_tokens: int = 0
     answer: UpstreamAnswer | None = None
+    waits_for_money: bool = field(init=False)
+    _is_sent: bool = False
+    _released: ReleaseOutcome = "other"
     _outcome_if_left: Outcome = Outcome.CANCELLED
     _held_nusd: int = 0
     _text: list[str] = field(default_factory=list)
-    _pieces: asyncio.Queue[str | UpstreamAnswer | BaseException] = field(
-        default_factory=lambda: asyncio.Queue(PIECES_MAX)
-    )
+    _pieces: deque[str | UpstreamAnswer] = field(default_factory=deque)
+    _taken: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.waits_for_money = not self.has_place
 
     # -- for whoever waits for it -------------------------------------------------------------------------
 
     def start(self) -> None:
+        self.started_s = self.parts.clock()
         self._task = asyncio.create_task(self._run(), name=f"attempt {self.call_id}")
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        self._task.add_done_callback(self._over)
 
     async def next(self) -> str | UpstreamAnswer:
         """The next piece of text, or at last the whole answer.
@@ -133,35 +161,35 @@ class Attempt:
         Raises:
             UpstreamError, BudgetRefusedError: it failed.
         """
-        item = await self._pieces.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
+        woken = self.shared.woken
+        while not self._pieces:
+            if self.failure is not None:
+                raise self.failure
+            woken.clear()
+            await woken.wait()
+        self._taken.set()
+        return self._pieces.popleft()
 
-    async def cancel(self, outcome: Outcome = Outcome.CANCELLED) -> None:
-        """Stop the request upstream, and book what it may have cost. Nothing to do when it is booked."""
-        if self._task is not None and not self._task.done():
-            self._outcome_if_left = outcome
-            self._task.cancel()
-            await asyncio.wait({self._task})
+    def abandon(self, outcome: Outcome = Outcome.CANCELLED) -> "asyncio.Task[None] | None":
+        """Stop the request upstream, and book what it may have cost; returns what is still to be waited for."""
         if self.answer is not None and self.outcome is None:
             self.book(self.answer, outcome)  # it had come just before
+        if self._task is None or self._task.done():
+            return None
+        self._outcome_if_left = outcome
+        self._task.cancel()
+        return self._task
 
     def book(self, answer: UpstreamAnswer, outcome: Outcome) -> None:
         """Settle an answer's bill, once it is known what the answer is worth; and learn from it."""
         usage = answer.usage or self._estimated("".join(self._text) or answer.text)
         learned, now_s = self.parts.learned.model(self.choice.offer), self.parts.clock()
         if answer.usage is not None:
-            learned.billed(
-                self.shared.facts.request.purpose,
-                self.shared.facts.counted_tokens,
-                usage,
-                was_cut=answer.finish_reason == "length",
-                now_s=now_s,
-            )
-        learned.answered(
-            self.latency_s, self.first_s and self.first_s - self.started_s, usage.output_tokens, now_s
-        )
+            was_cut = answer.finish_reason == "length"
+            purpose = self.shared.facts.request.purpose
+            learned.billed(purpose, self.choice.counted_tokens, usage, was_cut=was_cut, now_s=now_s)
+        first_s = self.first_s - self.started_s if self.first_s else 0.0
+        learned.answered(self.latency_s, first_s, usage.output_tokens, now_s)
         self._settle(usage, outcome)
 
     @property
@@ -173,50 +201,62 @@ class Attempt:
         """What has come so far."""
         return "".join(self._text)
 
+    @property
+    def committed_nusd(self) -> int:
+        """What it cost, or may still cost."""
+        return self._held_nusd if self.outcome is None else self.cost_nusd
+
     # -- its work -----------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         parts, offer = self.parts, self.choice.offer
-        released: ReleaseOutcome = "other"
-        self.started_s = parts.clock()
         try:
             await self._reserve()
+            await self._place()
             self.started_s = parts.clock()
             answer = await self._request()
             self.ended_s = parts.clock()
-            released = "ok"
+            self._released = "ok"
             parts.breakers.succeeded(offer, self.started_s)
             self.answer = answer
-            await self._pieces.put(answer)
+            self._pieces.append(answer)
         except UpstreamError as error:
             self.ended_s = parts.clock()
-            if RULES[error.kind].counts_as_overload:
-                released = "overload"
-            parts.breakers.failed(offer, error)
+            self._learn_from(error)
             self._failed(error)
+            self.failure = error
         except (BudgetRefusedError, BusError) as error:
-            self._put_failure(error)  # nothing was held, or is given back
+            self.failure = error  # nothing was held, or is given back
         except asyncio.CancelledError:
             self._left()
             raise
         except Exception as error:
-            # A bug or the bus: money that was held is settled like that of any request whose fate is unknown.
+            # A bug: money that was held is settled like that of any request whose fate is unknown.
+            log.warning("%s: %s", offer.name, type(error).__name__, exc_info=error)
             self._left()
-            self._put_failure(error)
-        finally:
-            self.ended_s = self.ended_s or parts.clock()
-            parts.learned.limit(offer).release(released, self.latency_s, self.ended_s)
-            parts.freed.set()
-            self.ready.set()
+            self.failure = error
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        parts, provider = self.parts, self.choice.offer.provider
+        self.ended_s = self.ended_s or parts.clock()
+        if self.has_place:
+            limit = parts.learned.limit(self.choice.offer)
+            limit.release(self._released, self.latency_s, self.ended_s)
+            parts.room.freed(provider, max(1, limit.limit - limit.in_flight))
+        self._wake()
+
+    def _wake(self) -> None:
+        self.is_ready = True
+        self.shared.woken.set()
 
     async def _reserve(self) -> None:
         choice, shared = self.choice, self.shared
         request = shared.facts.request
         self.max_tokens = choice.max_tokens
-        if not choice.want_nusd:
+        if choice.is_free:
             return
-        wait_until_s = shared.deadline_s - choice.median_s if self.wait_for_money else 0.0
         now_s = self.parts.clock()
+        wait_until_s = shared.deadline_s - choice.median_s - GIVE_UP_BEFORE_S if self.waits_for_money else 0.0
         reply = await self.parts.money.reserve(
             ReserveRequest(
                 call_id=self.call_id,
@@ -228,10 +268,9 @@ class Attempt:
                 agent=request.agent,
                 provider=choice.offer.provider,
                 model=choice.offer.model,
-                task_limit_nusd=None,
                 wait_until=time_text(wait_until_s) if wait_until_s > now_s else "",
             ),
-            deadline_s=shared.deadline_s,
+            deadline_s=self.guard_until_s,
         )
         if reply.granted_nusd is None:
             assert reply.refused is not None
@@ -241,21 +280,38 @@ class Attempt:
         affordable = choice.offer.price.output_tokens_for(self._held_nusd, choice.input_tokens)
         self.max_tokens = max(1, min(choice.max_tokens, affordable))
 
+    async def _place(self) -> None:
+        """Take a place at the provider, if it has none yet."""
+        limit, offer = self.parts.learned.limit(self.choice.offer), self.choice.offer
+        while not self.has_place:
+            left_s = self._left_s()
+            if left_s <= 0:
+                raise UpstreamError(FailureKind.TIMEOUT, f"{offer.name}: no place in time", was_sent=False)
+            if self.parts.breakers.opens_at(offer) or self.parts.breakers.is_probing(offer):
+                # It went down while we waited for money; whoever decides next looks at the others again.
+                raise UpstreamError(FailureKind.UNREACHABLE, f"{offer.name}: breaker open", was_sent=False)
+            self.has_place = limit.try_acquire()
+            if not self.has_place:
+                await self.parts.room.wait((offer.provider,), left_s)
+
+    def _left_s(self) -> float:
+        return self.shared.deadline_s - GIVE_UP_BEFORE_S - self.parts.clock()
+
     async def _request(self) -> UpstreamAnswer:
         shared, offer = self.shared, self.choice.offer
         request = shared.facts.request
-        learned = self.parts.learned.model(offer)
         call = UpstreamCall(
-            offer=replace(offer, can=dict(learned.can)),
+            offer=replace(offer, can=dict(self.parts.learned.model(offer).can)),
             messages=self.messages,
             max_tokens=self.max_tokens,
             temperature=shared.temperature,
-            timeout_s=max(0.001, shared.deadline_s - self.parts.clock()),
+            timeout_s=max(0.001, self._left_s()),
             format=self.format,
             schema=request.schema if self.format == "json_schema" else None,
             schema_name=request.schema_name,
             tools=request.tools,
         )
+        self._is_sent = True
         if not shared.is_stream:
             return await self.parts.upstream.complete(call)
         async with aclosing(self.parts.upstream.stream(call)) as pieces:
@@ -264,30 +320,59 @@ class Attempt:
                     return piece
                 self.first_s = self.first_s or self.parts.clock()
                 self._text.append(piece)
-                await self._pieces.put(piece)
-                self.ready.set()
-        raise UpstreamError(
-            FailureKind.GARBAGE, f"{offer.name}: its stream ended without an answer", text=self.text
-        )
+                self._pieces.append(piece)
+                self._wake()
+                while len(self._pieces) >= PIECES_MAX:
+                    self._taken.clear()
+                    await self._taken.wait()
+        raise UpstreamError(FailureKind.GARBAGE, f"{offer.name}: its stream ended without an answer")
+
+    def _learn_from(self, error: UpstreamError) -> None:
+        """Tell breaker and limit, unless it was merely given too little time."""
+        offer, now_s = self.choice.offer, self.ended_s
+        if not self._is_sent:
+            return
+        learned = self.parts.learned.model(offer)
+        if error.kind is FailureKind.TIMEOUT:
+            learned.took_longer_than(self.latency_s, self.choice.expected_tokens, now_s)
+            if self._text or not learned.is_late(self.latency_s, now_s):
+                return
+        if RULES[error.kind].counts_as_overload:
+            self._released = "overload"
+        self.parts.breakers.failed(offer, error)
 
     # -- its money ----------------------------------------------------------------------------------------
 
     def _failed(self, error: UpstreamError) -> None:
-        if not error.was_sent or (error.kind in FREE_ON_FAILURE and not error.text):
+        if not self._is_sent:
+            self._give_back()
+        elif not error.was_sent or (error.kind in FREE_ON_FAILURE and not self._text):
             self._settle(Usage(), Outcome.FAILED, cost_nusd=0)
         elif error.text or self._text:
             self._settle(self._estimated(error.text or self.text), Outcome.CUT)
         else:
             self._settle(Usage(is_estimated=True), Outcome.FAILED, cost_nusd=self._held_nusd)
-        self._put_failure(error)
 
     def _left(self) -> None:
         """Cancelled: a stream pays for what came, anything else for all that was held."""
-        outcome = self._outcome_if_left
+        outcome, now_s = self._outcome_if_left, self.parts.clock()
+        if not self._is_sent:
+            self._give_back()
+            return
+        if outcome is Outcome.HEDGE_LOST and not self._text:
+            self.parts.learned.model(self.choice.offer).took_longer_than(
+                self.latency_s, self.choice.expected_tokens, now_s
+            )
         if self.shared.is_stream and self._text:
             self._settle(self._estimated(self.text), outcome)
         else:
             self._settle(Usage(is_estimated=True), outcome, cost_nusd=self._held_nusd)
+
+    def _give_back(self) -> None:
+        """No request was sent: there is nothing to book."""
+        if self._held_nusd:
+            self.parts.money.release(self.call_id)
+            self._held_nusd = 0
 
     def _estimated(self, text: str) -> Usage:
         seen = max(count_text(text), len(self._text))
@@ -304,7 +389,7 @@ class Attempt:
             cost_nusd = offer.price.cost_nusd(*_tokens(usage)) if offer.price is not None else 0
             if usage.is_estimated:
                 cost_nusd = min(cost_nusd, self._held_nusd)
-        self.cost_nusd, self.outcome = cost_nusd, outcome
+        self.cost_nusd, self.usage, self.outcome = cost_nusd, usage, outcome
         self.parts.money.settle(
             CallRecord(
                 call_id=self.call_id,
@@ -319,7 +404,7 @@ class Attempt:
                 is_local=offer.is_local,
                 outcome=outcome,
                 usage=usage,
-                counted_tokens=shared.facts.counted_tokens,
+                counted_tokens=self.choice.counted_tokens,
                 max_tokens=self.max_tokens,
                 reserved_nusd=self._held_nusd,
                 cost_nusd=cost_nusd,
@@ -329,12 +414,6 @@ class Attempt:
                 is_hedge=self.is_hedge,
             )
         )
-
-    def _put_failure(self, error: BaseException) -> None:
-        self.failure = error
-        if self._pieces.full():
-            self._pieces.get_nowait()
-        self._pieces.put_nowait(error)
 
 
 def _tokens(usage: Usage) -> tuple[int, int, int]:

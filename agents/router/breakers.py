@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from agents.router.breaker import (
+    UNLIMITED,
     BreakerState,
     after_failure,
     after_success,
@@ -34,8 +35,9 @@ log = logging.getLogger("labverse.router")
 
 BUCKET: Final = "BREAKERS"
 AGE_MAX_S: Final = 3_700.0
-CONFLICTS_MAX: Final = 20
-POLL_RETRY_S: Final = 1.0
+TELL_TRIES_MAX: Final = 60
+RETRY_S: Final = 1.0
+STATES_MAX: Final = 10_000
 OF_PROVIDER: Final = frozenset({FailureKind.BAD_KEY, FailureKind.OUT_OF_CREDIT, FailureKind.UNREACHABLE})
 
 
@@ -79,6 +81,8 @@ class Breakers:
         self._clock = clock
         self._states: dict[str, BreakerState] = {}
         self._telling: dict[str, asyncio.Task[None]] = {}
+        self._decoder = msgspec.json.Decoder(BreakerRecord)
+        self._is_made = False
 
     def of(self, offer: Offer) -> tuple[BreakerState, ...]:
         """The states that a request to this offer depends on; empty when nothing ever went wrong."""
@@ -104,19 +108,16 @@ class Breakers:
 
     def failed(self, offer: Offer, error: UpstreamError) -> None:
         name = offer.provider if error.kind in OF_PROVIDER else offer.name
-        before = self._states.get(name, BreakerState())
+        before, now_s = self._states.get(name, BreakerState()), self._clock()
         after = after_failure(
-            before, error.kind, self._clock(), retry_after_s=error.retry_after_s, router_id=self._router_id
+            before, error.kind, now_s, retry_after_s=error.retry_after_s, router_id=self._router_id
         )
         if after != before:
             self._states[name] = after
             if after.open_until_s != before.open_until_s:
-                log.warning(
-                    "%s: breaker open for %.1f s: %s",
-                    name,
-                    after.open_until_s - self._clock(),
-                    error.kind.value,
-                )
+                if not is_open(before, now_s):
+                    pause_s = after.open_until_s - now_s
+                    log.warning("%s: breaker open for %.1f s: %s", name, pause_s, error.kind.value)
                 self._tell(name)
 
     def succeeded(self, offer: Offer, started_s: float) -> None:
@@ -136,51 +137,84 @@ class Breakers:
 
     def _tell(self, name: str) -> None:
         if self._bus is not None and name not in self._telling:
-            task = asyncio.create_task(self._write(name), name=f"tell breaker {name}")
+            task = asyncio.create_task(self._keep_telling(name), name=f"tell breaker {name}")
             self._telling[name] = task
             task.add_done_callback(lambda _: self._telling.pop(name, None))
 
-    async def _write(self, name: str) -> None:
-        assert self._bus is not None
-        bucket, key = breakers_bucket(self._bus), key_of(name)
-        for _ in range(CONFLICTS_MAX):
+    async def _keep_telling(self, name: str) -> None:
+        """Until the bucket holds what is known here: it may change while it is being written."""
+        for _ in range(TELL_TRIES_MAX):
             try:
-                stored = await bucket.get(key)
-                if stored:
-                    self._merge(stored[0])
-                record = BreakerRecord(name=name, **asdict(self._states[name]))
-                if stored and stored[0] == record:
+                if await self._write(name):
                     return
-                await bucket.update(key, record, stored[1] if stored else 0)
-                return
             except ConflictError:
                 continue
             except BusError as error:
-                log.debug("breaker %s can't be told: %s", name, error)
-                return
+                log.debug("breaker %s can't be told yet: %s", name, error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _write(self, name: str) -> bool:
+        """Merge what the bucket holds with what is known here, both ways; whether they agree now.
+
+        Raises:
+            ConflictError: another router wrote at the same time.
+        """
+        assert self._bus is not None
+        bucket, key = breakers_bucket(self._bus), key_of(name)
+        await self._made(bucket)
+        stored = await bucket.get(key)
+        if stored:
+            self._merge(stored[0])
+        record = BreakerRecord(name=name, **asdict(self._states[name]))
+        if not stored or stored[0] != record:
+            await bucket.update(key, record, stored[1] if stored else 0)
+        return BreakerRecord(name=name, **asdict(self._states[name])) == record
 
     def _merge(self, record: BreakerRecord) -> None:
-        theirs = believable(record.state(), self._clock())
-        before = self._states.get(record.name)
-        self._states[record.name] = theirs if before is None else merge(before, theirs)
+        now_s = self._clock()
+        theirs = believable(record.state(), now_s)
+        before = self._states.get(record.name, BreakerState())
+        after = merge(before, theirs)
+        if after == BreakerState():
+            return
+        self._states[record.name] = after
+        if probes_allowed(before, now_s) < UNLIMITED <= probes_allowed(after, now_s):
+            # Another router found it well again: those who waited here don't come back all at once either.
+            self._learned.restart(record.name.partition("/")[0])
+
+    async def _made(self, bucket: Bucket[BreakerRecord]) -> None:
+        if not self._is_made:
+            await bucket.ensure()
+            self._is_made = True
 
     async def listen(self) -> None:
         """Take over what other routers tell, until cancelled."""
         assert self._bus is not None
-        await breakers_bucket(self._bus).ensure()
-        decoder = msgspec.json.Decoder(BreakerRecord)
+        bucket = breakers_bucket(self._bus)
         while True:
             try:
+                await self._made(bucket)
                 async with StreamReader(
                     self._bus.connection, f"KV_{BUCKET}", (f"$KV.{BUCKET}.>",), start="last"
                 ) as reader:
                     while True:
                         message = await reader.read()
                         if message.data:
-                            self._merge(decoder.decode(message.data))
-            except (BusError, msgspec.DecodeError) as error:
+                            await self._hear(bucket, message.subject, message.data)
+            except BusError as error:
                 log.debug("breakers of other routers can't be read: %s", error)
-                await asyncio.sleep(POLL_RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+    async def _hear(self, bucket: Bucket[BreakerRecord], subject: str, data: bytes) -> None:
+        try:
+            record = self._decoder.decode(data)
+        except msgspec.DecodeError as error:
+            # Left there it would keep every router from telling anything under this key.
+            log.warning("a breaker's record is unreadable and is removed: %s", error)
+            await bucket.purge(subject.rpartition(".")[2])
+            return
+        if len(self._states) < STATES_MAX or record.name in self._states:
+            self._merge(record)
 
 
 def key_of(name: str) -> str:

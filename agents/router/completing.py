@@ -6,46 +6,44 @@ providers do; what was decided and what came of it is noted for `explain`.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
-import msgspec
-
-from agents.router.attempt import Attempt, BudgetRefusedError, Parts, Purposed
-from agents.router.checks import check, strip_thinking
+from agents.router.attempt import GIVE_UP_BEFORE_S, Attempt, BudgetRefusedError, Parts, Purposed
+from agents.router.checks import strip_thinking
 from agents.router.decide import Choice, Decision, Policy, View, decide
-from agents.router.failures import RULES, worth_trying
+from agents.router.failures import worth_trying
 from agents.router.hedging import HedgeBudget
-from agents.router.offers import Capability, Offer
-from agents.router.structured import OffSchemaError, complaint, decode_answer, ladder, schema_prompt
-from agents.router.upstream import FailureKind, UpstreamAnswer, UpstreamError
+from agents.router.judging import Verdict, judge
+from agents.router.offers import Offer
+from agents.router.progress import TRIES_A_MODEL, Progress
+from agents.router.saying import (
+    NO_GUARD_TEXT,
+    budget_text,
+    call_budget,
+    call_limit_text,
+    deadline_text,
+    explanation,
+    no_model_text,
+)
+from agents.router.structured import ladder
+from agents.router.upstream import UpstreamAnswer, UpstreamError
 from bus import BusError
 from schemas.cost import Outcome
-from schemas.llm import (
-    Attempt as AttemptShown,
-)
-from schemas.llm import (
-    BudgetState,
-    Candidate,
-    Completion,
-    Explanation,
-    Message,
-    Refusal,
-    RefusalKind,
-    Source,
-    Usage,
-)
+from schemas.llm import BudgetState, Completion, Explanation, Refusal, RefusalKind, Source, Usage
 
 ATTEMPTS_MAX: Final = 12
 """Requests that one completion may cost, hedges and repairs included."""
-TRIES_A_MODEL: Final = 3
-PAUSE_S: Final = 0.05
-"""Before a model that has just failed is asked again; doubled each time, with jitter."""
-SLOT_WAIT_S: Final = 0.25
-"""A full provider is looked at again at least this often."""
-GROWTH: Final = 4
-"""An answer that was cut gets so many times the room."""
+PROBE_WAIT_S: Final = 0.25
+"""While another call probes a provider that is coming back, it is looked at again at least this often."""
+JITTER_S: Final = 0.02
+STOP_S_MAX: Final = 0.03
+"""How long after the deadline the end of cancelled requests is waited for."""
+GUARD_WAIT_S: Final = 1.0
+"""How long a call that could also be answered for nothing waits for a cost guard."""
+GUARD_WAIT_AGAIN_S: Final = 0.05
+GUARD_MISSING_S: Final = 2.0
 
 
 class NoAnswerError(Exception):
@@ -62,7 +60,7 @@ class Completing:
 
     Args:
         offers: all that may be called.
-        is_stopped: whether the month's money is known to be spent.
+        month: the month's budget as of a moment ago, None when nothing is known of it.
     """
 
     parts: Parts
@@ -70,21 +68,14 @@ class Completing:
     hedges: HedgeBudget
     offers: tuple[Offer, ...]
     shared: Purposed
-    is_stopped: bool = False
+    month: BudgetState | None = None
 
-    decision: Decision | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    budget: BudgetState | None = None
-    _excluded: dict[str, str] = field(default_factory=dict)
-    _tries: dict[str, int] = field(default_factory=dict)
-    _short_of_money: set[str] = field(default_factory=set)
-    _last_failure: str = ""
-    _last_kind: FailureKind | None = None
-    _repairs: tuple[Message, ...] = ()
-    _repaired: set[str] = field(default_factory=set)
-    _grown: dict[str, int] = field(default_factory=dict)
-    _off_schema: str = ""
+    progress: Progress = field(default_factory=Progress)
+    decision: Decision | None = None
+    """The first one, with its estimates."""
+    decision_s: float = 0.0
+    _last: Decision | None = None
 
     async def run(self) -> AsyncGenerator[str | Completion]:
         """Pieces of text when the request is a stream, and at last the completion.
@@ -92,10 +83,10 @@ class Completing:
         Raises:
             NoAnswerError: there is none. No request is left running upstream then, nor when this is closed.
         """
+        started_s = self.parts.clock()
         try:
             while True:
-                choice = await self._next_choice()
-                attempt = await self._raced(self._attempt(choice))
+                attempt = await self._raced(await self._next_attempt())
                 if attempt is None:
                     continue
                 answer = None
@@ -107,128 +98,161 @@ class Completing:
                         break
                     else:
                         answer = piece
-                if answer is not None and (completion := self._judged(attempt, answer)) is not None:
-                    yield completion
+                if answer is not None and (verdict := self._judged(attempt, answer)) is not None:
+                    yield self._completion(attempt, answer, verdict, started_s)
                     return
         finally:
-            await asyncio.gather(*(attempt.cancel() for attempt in self.attempts))
+            await self._stop(self.attempts)
 
     # -- choosing -----------------------------------------------------------------------------------------
 
-    async def _next_choice(self) -> Choice:
-        """The best model with room, its place taken; waits for room or for a breaker when that makes sense."""
+    async def _next_attempt(self) -> Attempt:
+        """The best model with room, called; waits for room, money or a breaker when that makes sense."""
+        progress = self.progress
         while True:
             left_s = self._left_s()
-            if left_s <= 0:
-                raise self._refused(RefusalKind.DEADLINE, self._deadline_text())
+            if left_s <= GIVE_UP_BEFORE_S:
+                raise self._refused(RefusalKind.DEADLINE, deadline_text(self.attempts))
             decision = self._decide(left_s)
-            if len(self.attempts) < ATTEMPTS_MAX:
-                for choice in decision.choices:
-                    if self.parts.learned.limit(choice.offer).try_acquire():
-                        return choice
-                if decision.choices:
-                    await self._room(left_s)
-                    continue
+            if len(self.attempts) >= ATTEMPTS_MAX or self._is_stopped(decision):
+                raise self._hopeless(decision)
+            if not decision.choices:
                 if await self._paused():
                     continue
-            raise self._hopeless()
+                raise self._hopeless(decision)
+            now_s = self.parts.clock()
+            choices = self._in_order(decision.choices)
+            for choice in choices:
+                if choice.offer.name in progress.short_of_money:
+                    return self._attempt(choice, has_place=False)
+                if progress.not_before_s.get(choice.offer.name, 0.0) <= now_s and self._takes_place(choice):
+                    return self._attempt(choice)
+            await self._room(choices, left_s, now_s)
 
     def _decide(self, left_s: float) -> Decision:
-        started_s = self.parts.clock()
-        parts = self.parts
-        views = tuple(
-            View(
-                offer=offer,
-                learned=parts.learned.model(offer),
-                breakers=parts.breakers.of(offer),
-                is_full=parts.learned.limit(offer).in_flight >= parts.learned.limit(offer).limit,
-                is_excluded=self._excluded.get(offer.name)
-                or self._excluded.get(offer.provider)
-                or ("coming back: one request at a time" if parts.breakers.is_probing(offer) else ""),
-            )
-            for offer in self.offers
-        )
+        now_s = self.parts.clock()
+        month = self.month
+        committed_nusd = sum(attempt.committed_nusd for attempt in self.attempts)
         decision = decide(
             self.shared.facts,
-            views,
+            tuple(self._view(offer) for offer in self.offers),
             self.policy,
             left_s=left_s,
-            now_s=started_s,
-            is_stopped=self.is_stopped,
+            now_s=now_s,
+            spent_nusd=committed_nusd,
+            month_left_nusd=None if month is None else month.stop_nusd - month.spent_nusd,
         )
         if self.decision is None:
-            self.decision = decision
-        return Decision(choices=tuple(self._by_tries(decision.choices)), candidates=decision.candidates)
+            self.decision, self.decision_s = decision, self.parts.clock() - now_s
+        self._last = decision
+        return decision
 
-    def _by_tries(self, choices: tuple[Choice, ...]) -> list[Choice]:
-        """Those that failed in this completion come after those that didn't."""
-        fresh = [choice for choice in choices if choice.offer.name not in self._short_of_money] or list(
-            choices
+    def _view(self, offer: Offer) -> View:
+        parts, progress = self.parts, self.progress
+        limit, breakers = parts.learned.limit(offer), parts.breakers.of(offer)
+        excluded = progress.reason_against(offer)
+        if not excluded and breakers and parts.breakers.is_probing(offer):
+            excluded = "coming back: one request at a time"
+        repair = progress.repairs.get(offer.name)
+        return View(
+            offer=offer,
+            learned=parts.learned.model(offer),
+            breakers=breakers,
+            is_full=limit.in_flight >= limit.limit,
+            excluded=excluded,
+            room_wanted=progress.room_wanted.get(offer.name, 0),
+            more_counted=repair.counted_tokens if repair else 0,
+            more_bound=repair.bound_tokens if repair else 0,
         )
-        return sorted(fresh, key=lambda choice: self._tries.get(choice.offer.name, 0))
 
-    async def _room(self, left_s: float) -> None:
-        self.parts.freed.clear()
-        try:
-            async with asyncio.timeout(min(left_s, SLOT_WAIT_S)):
-                await self.parts.freed.wait()
-        except TimeoutError:
-            pass
+    def _in_order(self, choices: tuple[Choice, ...]) -> list[Choice]:
+        """Who may put its own answer right comes first; then those that didn't fail; who lacks money, last."""
+        if not self.attempts:
+            return list(choices)
+        progress = self.progress
+        fresh = [choice for choice in choices if choice.offer.name not in progress.short_of_money]
+        return sorted(
+            fresh or choices,
+            key=lambda choice: (
+                not progress.gets_second_try(choice.offer.name),
+                progress.tries.get(choice.offer.name, 0),
+            ),
+        )
+
+    def _is_stopped(self, decision: Decision) -> bool:
+        """Whether the month's money is spent and the operator wants nothing answered then, not even for nothing."""
+        if self.policy.local_when_stopped:
+            return False
+        budget = self.progress.budget
+        if budget is not None and budget.limit.startswith("month"):
+            return any(reason.startswith("no money") for reason in self.progress.excluded.values())
+        return any(one.obstacle == "month" for one in decision.dropped)
+
+    def _takes_place(self, choice: Choice) -> bool:
+        return self.parts.learned.limit(choice.offer).try_acquire()
+
+    async def _room(self, choices: Iterable[Choice], left_s: float, now_s: float) -> None:
+        """Wait until one of the choices has room, or may be asked again."""
+        starts = [
+            start_s - now_s
+            for choice in choices
+            if (start_s := self.progress.not_before_s.get(choice.offer.name, 0.0)) > now_s
+        ]
+        for choice in choices:
+            name = choice.offer.name
+            pause_s = self.progress.not_before_s.get(name, 0.0) - now_s
+            if pause_s > 0 and not worth_trying(now_s, self.shared.deadline_s, pause_s, choice.median_s):
+                self.progress.excluded[name] = "no time for another try"
+        pause_s = min(starts, default=left_s) + (random.uniform(0.0, JITTER_S) if starts else 0.0)
+        await self.parts.room.wait((choice.offer.provider for choice in choices), min(left_s, pause_s))
 
     async def _paused(self) -> bool:
         """Wait for the first breaker that lets requests through in time, if there is one."""
         parts, now_s = self.parts, self.parts.clock()
-        waits = []
+        waits: dict[str, float] = {}
         for offer in self.offers:
             opens_s = parts.breakers.opens_at(offer)
             if not opens_s and parts.breakers.is_probing(offer):
-                opens_s = now_s + PAUSE_S
-            is_out = self._excluded.get(offer.name) or self._excluded.get(offer.provider)
-            if opens_s and not is_out and self._tries.get(offer.name, 0) < TRIES_A_MODEL:
-                median_s = parts.learned.model(offer).median_s(self._expected_tokens(), now_s)
-                if self._fits_otherwise(offer) and worth_trying(
-                    now_s, self.shared.deadline_s, opens_s - now_s, median_s
-                ):
-                    waits.append(opens_s - now_s)
+                opens_s = now_s + PROBE_WAIT_S
+            if (
+                opens_s
+                and not self.progress.reason_against(offer)
+                and self.progress.tries.get(offer.name, 0) < TRIES_A_MODEL
+                and (choice := self._without_breaker(offer)) is not None
+                and worth_trying(now_s, self.shared.deadline_s, opens_s - now_s, choice.median_s)
+            ):
+                waits[offer.provider] = min(opens_s - now_s, waits.get(offer.provider, opens_s))
         if not waits:
             return False
         # A little late and not all at once.
-        await asyncio.sleep(min(max(0.0, min(waits)) + random.uniform(0.001, 0.02), max(0.0, self._left_s())))
+        pause_s = min(waits.values()) + random.uniform(0.001, JITTER_S)
+        await parts.room.wait(waits, min(pause_s, max(0.0, self._left_s())))
         return True
 
-    def _fits_otherwise(self, offer: Offer) -> bool:
-        """Whether nothing but its breaker stands against it."""
+    def _without_breaker(self, offer: Offer) -> Choice | None:
+        """The choice that this offer would be if nothing but its breaker stood against it."""
         view = View(offer=offer, learned=self.parts.learned.model(offer))
         alone = decide(
-            self.shared.facts,
-            (view,),
-            self.policy,
-            left_s=self._left_s(),
-            now_s=self.parts.clock(),
-            is_stopped=self.is_stopped,
+            self.shared.facts, (view,), self.policy, left_s=self._left_s(), now_s=self.parts.clock()
         )
-        return bool(alone.choices)
-
-    def _expected_tokens(self) -> int:
-        return self.shared.facts.request.max_tokens or 256
+        return alone.choices[0] if alone.choices else None
 
     # -- attempts -----------------------------------------------------------------------------------------
 
-    def _attempt(self, choice: Choice, *, is_hedge: bool = False) -> Attempt:
+    def _attempt(self, choice: Choice, *, is_hedge: bool = False, has_place: bool = True) -> Attempt:
         offer, shared = choice.offer, self.shared
-        request = shared.facts.request
-        if grown := self._grown.get(offer.name):
-            choice = _grown(choice, grown)
-        form = ladder(self.parts.learned.model(offer).can)[0] if request.schema is not None else "text"
+        has_schema = shared.facts.request.schema is not None
+        repair = self.progress.repairs.get(offer.name)
         attempt = Attempt(
             parts=self.parts,
             shared=shared,
             choice=choice,
             call_id=f"{shared.completion_id}-{len(self.attempts)}",
-            messages=(*self._prompt(), *self._repairs),
-            format=form,
+            messages=(*shared.facts.messages, *repair.messages) if repair else shared.facts.messages,
+            guard_until_s=self._guard_until_s(choice),
+            format=ladder(self.parts.learned.model(offer).can)[0] if has_schema else "text",
             is_hedge=is_hedge,
-            wait_for_money=offer.name in self._short_of_money,
+            has_place=has_place,
             price_if_cloud=self._price_if_cloud,
         )
         self.attempts.append(attempt)
@@ -237,59 +261,77 @@ class Completing:
         attempt.start()
         return attempt
 
-    def _prompt(self) -> tuple[Message, ...]:
-        request = self.shared.facts.request
-        if request.schema is None:
-            return request.messages
-        wanted = Message(role="system", content=schema_prompt(request.schema, request.schema_name))
-        return (wanted, *request.messages)
+    def _guard_until_s(self, choice: Choice) -> float:
+        """Who has a free model to turn to doesn't wait for a cost guard as long as it could."""
+        parts, until_s = self.parts, self.shared.deadline_s - GIVE_UP_BEFORE_S
+        decision = self._last
+        if choice.is_free or decision is None or not any(one.is_free for one in decision.choices):
+            return until_s
+        now_s = parts.clock()
+        wait_s = GUARD_WAIT_AGAIN_S if now_s < parts.guard_missing_until_s else GUARD_WAIT_S
+        return min(until_s, now_s + wait_s)
 
     async def _raced(self, attempt: Attempt) -> Attempt | None:
         """The attempt that gives something first, it or its hedge; None when all failed (which is noted)."""
         racing = [attempt]
         delay_s = self._hedge_delay_s(attempt)
+        hedge_at_s = None if delay_s is None else self.parts.clock() + delay_s
         while racing:
-            left_s = self._left_s()
-            limit_s = left_s if delay_s is None else min(left_s, delay_s)
-            await _any_ready(racing, max(0.0, limit_s))
-            for one in [one for one in racing if one.ready.is_set()]:
-                if one.failure is None:
-                    await asyncio.gather(
-                        *(other.cancel(Outcome.HEDGE_LOST) for other in racing if other is not one)
-                    )
-                    return one
+            until_s = self.shared.deadline_s
+            await self._until_ready(racing, until_s if hedge_at_s is None else min(until_s, hedge_at_s))
+            for one in [one for one in racing if one.is_ready]:
                 racing.remove(one)
+                if one.failure is None:
+                    await self._stop(racing, Outcome.HEDGE_LOST)
+                    return one
                 self._failed(one, one.failure)
-            if self._left_s() <= 0 and racing:
-                await asyncio.gather(*(one.cancel() for one in racing))
-                raise self._refused(RefusalKind.DEADLINE, self._deadline_text())
-            if racing and delay_s is not None:
-                delay_s = None
+            if racing and self._left_s() <= 0:
+                await self._stop(racing)
+                raise self._refused(RefusalKind.DEADLINE, deadline_text(self.attempts))
+            if racing and hedge_at_s is not None and self.parts.clock() >= hedge_at_s:
+                hedge_at_s = None
                 if (hedge := self._hedge(attempt)) is not None:
                     racing.append(hedge)
         return None
 
+    async def _until_ready(self, racing: list[Attempt], until_s: float) -> None:
+        woken = self.shared.woken
+        try:
+            async with asyncio.timeout(max(0.0, until_s - self.parts.clock())):
+                while not any(attempt.is_ready for attempt in racing):
+                    woken.clear()
+                    await woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _stop(self, attempts: Iterable[Attempt], outcome: Outcome = Outcome.CANCELLED) -> None:
+        """Cancel requests and book what they may have cost; all are told before any is waited for."""
+        tasks = [task for attempt in attempts if (task := attempt.abandon(outcome)) is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(STOP_S_MAX, self._left_s()))
+
     def _hedge_delay_s(self, attempt: Attempt) -> float | None:
-        if not self.hedges.may_hedge(self.parts.clock()):
+        now_s = self.parts.clock()
+        if not self.hedges.may_hedge(now_s):
             return None
         choice = attempt.choice
         delay_s = self.parts.learned.model(choice.offer).hedge_delay_s(
-            is_stream=self.shared.is_stream,
-            output_tokens=choice.expected_tokens,
-            now_s=self.parts.clock(),
+            is_stream=self.shared.is_stream, output_tokens=choice.expected_tokens, now_s=now_s
         )
         return delay_s if delay_s is not None and delay_s < self._left_s() else None
 
     def _hedge(self, slow: Attempt) -> Attempt | None:
-        """A second request, preferably to another model, if there is one with room."""
+        """A second request, preferably to another model, if there is one with room and money at hand."""
         if len(self.attempts) >= ATTEMPTS_MAX or not self.hedges.may_hedge(self.parts.clock()):
             return None
+        now_s, slow_name = self.parts.clock(), slow.choice.offer.name
         choices = self._decide(self._left_s()).choices
-        others = [choice for choice in choices if choice.offer.name != slow.choice.offer.name]
-        same = [choice for choice in choices if choice.offer.name == slow.choice.offer.name]
-        for choice in (*others, *same):
-            if self.parts.learned.limit(choice.offer).try_acquire():
-                self.hedges.hedged(self.parts.clock())
+        for choice in sorted(choices, key=lambda choice: choice.offer.name == slow_name):
+            name = choice.offer.name
+            if name in self.progress.short_of_money or self.progress.not_before_s.get(name, 0.0) > now_s:
+                continue
+            if self._takes_place(choice):
+                self.hedges.hedged(now_s)
                 return self._attempt(choice, is_hedge=True)
         return None
 
@@ -299,122 +341,58 @@ class Completing:
             async with asyncio.timeout(max(0.0, self._left_s())):
                 return await attempt.next()
         except TimeoutError:
-            await attempt.cancel()
-            raise self._refused(RefusalKind.DEADLINE, self._deadline_text()) from None
+            await self._stop([attempt])
+            kind = RefusalKind.STREAM_CUT if attempt.text else RefusalKind.DEADLINE
+            raise self._refused(kind, deadline_text(self.attempts)) from None
         except (UpstreamError, BudgetRefusedError, BusError) as error:
             if attempt.text:
-                kind = RefusalKind.STREAM_CUT
-                raise self._refused(
-                    kind, f"{attempt.choice.offer.name} broke off after some text: {error}"
-                ) from None
+                name = attempt.choice.offer.name
+                text = f"{name} broke off after some text: {error}"
+                raise self._refused(RefusalKind.STREAM_CUT, text) from None
             self._failed(attempt, error)
             return None
 
     def _failed(self, attempt: Attempt, error: BaseException) -> None:
-        """Take note of a failure: what must not be tried again, and how."""
-        offer = attempt.choice.offer
-        name = offer.name
-        self._tries[name] = self._tries.get(name, 0) + 1
-        match error:
-            case BudgetRefusedError(budget=budget):
-                self.budget = budget
-                self._tries[name] -= 1
-                if budget.stop_nusd - budget.spent_nusd < attempt.choice.min_nusd or attempt.wait_for_money:
-                    self._excluded[name] = f"no money: {budget.limit}"
-                self._short_of_money.add(name)
-            case UpstreamError(kind=FailureKind.UNSUPPORTED, feature=feature) if self._can_do_without(
-                offer, feature
-            ):
-                self.notes.append(f"{name} does not support {feature}: asked in another form")
-            case UpstreamError():
-                rule = RULES[error.kind]
-                self._last_failure, self._last_kind = str(error), error.kind
-                if not rule.try_elsewhere and error.kind is not FailureKind.UNSUPPORTED:
-                    raise self._final(error)
-                if rule.drops == "provider":
-                    self._excluded[offer.provider] = error.kind.value
-                elif rule.drops == "model" or not rule.try_again_here or self._tries[name] >= TRIES_A_MODEL:
-                    self._excluded[name] = error.kind.value
-            case BusError():
-                self._last_failure = f"no money can be reserved: {error}"
-                self._excluded[name] = "no cost guard answers"
-            case _:
-                raise error
+        """Note a failure.
 
-    def _can_do_without(self, offer: Offer, feature: str) -> bool:
-        """Learn that a model lacks a feature; whether it can be asked in another form."""
-        forms = (
-            Capability.JSON_SCHEMA,
-            Capability.JSON_OBJECT,
-            Capability.STREAM_USAGE,
-            Capability.TEMPERATURE,
-        )
-        can = self.parts.learned.model(offer).can
-        if feature not in Capability.__members__.values() or can.get(Capability(feature)) is False:
-            return False
-        can[Capability(feature)] = False
-        return Capability(feature) in forms
+        Raises:
+            NoAnswerError: nothing else may be tried.
+        """
+        now_s = self.parts.clock()
+        if isinstance(error, BudgetRefusedError) and error.budget.limit.startswith("month"):
+            self.month = error.budget
+        if isinstance(error, BusError):
+            self.parts.guard_missing_until_s = now_s + GUARD_MISSING_S
+        learned = self.parts.learned.model(attempt.choice.offer)
+        kind = self.progress.failed(attempt, error, learned, now_s)
+        if kind is not None:
+            raise self._refused(kind, str(error))
 
     # -- answers ------------------------------------------------------------------------------------------
 
-    def _judged(self, attempt: Attempt, answer: UpstreamAnswer) -> Completion | None:
-        """The completion that an answer makes; None when it isn't good enough and another attempt follows."""
-        request = self.shared.facts.request
-        wants_schema = request.schema is not None
-        problem = check(answer, wants_schema=wants_schema, has_tools=bool(request.tools))
-        value: Any = None
-        if wants_schema and problem in ("", Outcome.REFUSED) and not answer.refusal and not answer.tool_calls:
-            assert request.schema is not None
-            try:
-                value = decode_answer(answer.text, request.schema)
-                problem = ""
-            except OffSchemaError as error:
-                problem = problem or Outcome.OFF_SCHEMA
-                self._off_schema = str(error)
-                if problem == Outcome.OFF_SCHEMA:
-                    self._repair(attempt, answer, error)
-        is_refused = bool(answer.refusal) or answer.finish_reason == "content_filter"
-        delivered = not problem or (problem == Outcome.REFUSED and not is_refused and not wants_schema)
-        attempt.book(answer, Outcome(problem) if problem else Outcome.ANSWERED)
-        if delivered:
-            return self._completion(attempt, answer, value)
-        self._rejected(attempt, answer, problem)
+    def _judged(self, attempt: Attempt, answer: UpstreamAnswer) -> Verdict | None:
+        """What the caller gets; None when the answer isn't good enough and another attempt follows."""
+        verdict = judge(answer, self.shared.facts.request)
+        attempt.book(answer, verdict.outcome)
+        if verdict.is_delivered:
+            return verdict
+        kind = self.progress.rejected(attempt, answer, verdict)
+        if kind is None and attempt.text:
+            # Its text is with the caller already; nothing can be taken back.
+            is_off_schema = verdict.off_schema is not None
+            kind = RefusalKind.OFF_SCHEMA if is_off_schema else RefusalKind.UPSTREAM
+        if kind is not None:
+            off_schema = self.progress.off_schema if kind is RefusalKind.OFF_SCHEMA else ""
+            raise self._refused(kind, f"{self.progress.last_failure} {off_schema}".strip())
         return None
 
-    def _rejected(self, attempt: Attempt, answer: UpstreamAnswer, problem: str) -> None:
-        name = attempt.choice.offer.name
-        self._tries[name] = self._tries.get(name, 0) + 1
-        self._last_failure, self._last_kind = f"{name}: the answer is {problem.replace('_', ' ')}", None
-        if self.shared.is_stream and attempt.text:
-            # Its text is with the caller already; nothing can be taken back.
-            kind = RefusalKind.OFF_SCHEMA if problem == Outcome.OFF_SCHEMA else RefusalKind.UPSTREAM
-            raise self._refused(kind, f"{self._last_failure} {self._off_schema}".strip())
-        if problem == Outcome.REFUSED:
-            words = (answer.refusal or strip_thinking(answer.text)).strip()[:200]
-            raise self._refused(RefusalKind.REFUSED, f"{name} declined: {words or 'its content filter'}")
-        if problem == Outcome.TRUNCATED and name not in self._grown:
-            self._grown[name] = attempt.max_tokens * GROWTH
-            self._tries[name] -= 1
-        elif problem == Outcome.OFF_SCHEMA and name not in self._repaired:
-            self._repaired.add(name)
-            self._tries[name] -= 1
-        else:
-            self._repairs = ()
-            self._excluded[name] = problem
-
-    def _repair(self, attempt: Attempt, answer: UpstreamAnswer, error: OffSchemaError) -> None:
-        """The next attempt sees what was wrong with this answer."""
-        if attempt.choice.offer.name not in self._repaired:
-            said = Message(role="assistant", content=strip_thinking(answer.text)[:20_000] or "(nothing)")
-            self._repairs = (said, Message(role="user", content=complaint(error)))
-
-    def _completion(self, attempt: Attempt, answer: UpstreamAnswer, value: Any) -> Completion:
+    def _completion(
+        self, attempt: Attempt, answer: UpstreamAnswer, verdict: Verdict, started_s: float
+    ) -> Completion:
         offer = attempt.choice.offer
-        first_s = attempt.first_s - attempt.started_s if attempt.first_s else 0.0
-        started_s = self.attempts[0].started_s
         return Completion(
             text=strip_thinking(answer.text),
-            value=value,
+            value=verdict.value,
             tool_calls=answer.tool_calls,
             source=Source.MODEL,
             provider=offer.provider,
@@ -422,12 +400,13 @@ class Completing:
             response_model=answer.response_model,
             is_local=offer.is_local,
             finish_reason=answer.finish_reason,
-            usage=answer.usage or Usage(is_estimated=True),
+            usage=attempt.usage,
             cost_nusd=self.cost_nusd,
             latency_s=round(attempt.ended_s - started_s, 6),
-            time_to_first_s=round(first_s, 6),
+            time_to_first_s=round(attempt.first_s - started_s, 6) if attempt.first_s else 0.0,
             attempts=len(self.attempts),
-            fallback=any(one is not attempt and not one.is_hedge for one in self.attempts),
+            fallback=any(one.failure is not None and not one.is_hedge for one in self.attempts)
+            or any(one.choice.offer.name != offer.name and not one.is_hedge for one in self.attempts[:-1]),
             call_id=self.shared.completion_id,
         )
 
@@ -437,67 +416,48 @@ class Completing:
     def cost_nusd(self) -> int:
         return sum(attempt.cost_nusd for attempt in self.attempts)
 
-    def explanation(self, decision_s: float = 0.0) -> Explanation:
-        candidates: tuple[Candidate, ...] = self.decision.candidates if self.decision else ()
-        later = {**self._excluded}
-        return Explanation(
-            candidates=tuple(
-                msgspec.structs.replace(candidate, dropped=f"tried: {later[candidate.model]}")
-                if candidate.model in later and not candidate.dropped
-                else candidate
-                for candidate in candidates
-            ),
-            attempts=tuple(self._shown(attempt) for attempt in self.attempts),
-            deadline_left_s=round(self._left_s(), 3),
-            budget_left_nusd=_left(self.budget) if self.budget else None,
-            decision_s=round(decision_s, 6),
-            notes=tuple(self.notes),
+    def explanation(self) -> Explanation:
+        return explanation(
+            self.decision,
+            self.attempts,
+            self.progress.excluded,
+            deadline_left_s=self._left_s(),
+            budget=self.progress.budget,
+            decision_s=self.decision_s,
+            notes=self.progress.notes,
         )
 
-    def _shown(self, attempt: Attempt) -> AttemptShown:
-        return AttemptShown(
-            model=attempt.choice.offer.name,
-            outcome=attempt.outcome
-            or ("no_money" if isinstance(attempt.failure, BudgetRefusedError) else "failed"),
-            started_s=round(attempt.started_s - self.attempts[0].started_s, 4),
-            latency_s=round(attempt.latency_s, 4),
-            cost_nusd=attempt.cost_nusd,
-            is_hedge=attempt.is_hedge,
-            detail=str(attempt.failure or "")[:300],
+    def _hopeless(self, decision: Decision) -> NoAnswerError:
+        progress, request = self.progress, self.shared.facts.request
+        failure = f"; the last model failed: {progress.last_failure}" if progress.last_failure else ""
+        is_month = any(one.obstacle == "month" for one in decision.dropped)
+        budget = progress.budget or (self.month if is_month else None)
+        if budget is not None:
+            return self._refused(RefusalKind.BUDGET, budget_text(budget) + failure, budget)
+        if progress.off_schema:
+            text = f"no answer satisfies the schema: {progress.off_schema}"
+            return self._refused(RefusalKind.OFF_SCHEMA, text)
+        if progress.has_no_guard:
+            return self._refused(RefusalKind.NO_MODEL, NO_GUARD_TEXT + failure)
+        if progress.last_failure:
+            text = f"every model failed; the last: {progress.last_failure}"
+            return self._refused(RefusalKind.UPSTREAM, text)
+        too_dear = min(
+            (one for one in decision.dropped if one.obstacle == "call_limit"),
+            key=lambda one: one.least_nusd,
+            default=None,
         )
+        if too_dear is not None:
+            budget = call_budget(request, self.policy.call_limit_nusd, self.cost_nusd)
+            return self._refused(RefusalKind.BUDGET, call_limit_text(too_dear), budget)
+        return self._refused(RefusalKind.NO_MODEL, no_model_text(decision.dropped))
 
-    def _final(self, error: UpstreamError) -> NoAnswerError:
-        kind = RefusalKind.REFUSED if error.kind is FailureKind.CONTENT_REFUSED else RefusalKind.BAD_REQUEST
-        return self._refused(kind, str(error))
-
-    def _hopeless(self) -> NoAnswerError:
-        decision = self.decision
-        if self.budget is not None:
-            return self._refused(RefusalKind.BUDGET, budget_text(self.budget))
-        if self._off_schema:
-            return self._refused(
-                RefusalKind.OFF_SCHEMA, f"no answer satisfies the schema: {self._off_schema}"
-            )
-        if self._last_failure:
-            return self._refused(RefusalKind.UPSTREAM, f"every model failed; the last: {self._last_failure}")
-        reasons = [f"{one.model}: {one.dropped}" for one in decision.candidates[:8]] if decision else []
-        return self._refused(
-            RefusalKind.NO_MODEL,
-            f"no model can take this call: {'; '.join(reasons)}"
-            if reasons
-            else "no model is known: start one (`labverse up --local-model`, Ollama) or set a provider's key",
-        )
-
-    def _deadline_text(self) -> str:
-        tried = ", ".join(dict.fromkeys(attempt.choice.offer.name for attempt in self.attempts))
-        return f"no answer before the deadline (tried {tried or 'nothing: no time was left'})"
-
-    def _refused(self, kind: RefusalKind, message: str) -> NoAnswerError:
+    def _refused(self, kind: RefusalKind, message: str, budget: BudgetState | None = None) -> NoAnswerError:
         return NoAnswerError(
             Refusal(
                 kind=kind,
                 message=message,
-                budget=self.budget if kind is RefusalKind.BUDGET else None,
+                budget=budget,
                 cost_nusd=self.cost_nusd,
                 call_id=self.shared.completion_id,
             )
@@ -513,39 +473,3 @@ class Completing:
             if offer.price is not None and not offer.price.is_free
         ]
         return min(prices, default=0)
-
-
-async def _any_ready(racing: list[Attempt], timeout_s: float) -> None:
-    waits = [asyncio.ensure_future(attempt.ready.wait()) for attempt in racing]
-    try:
-        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-
-
-def budget_text(budget: BudgetState) -> str:
-    """Which limit, what is used and held of it, and when it resets, in one line."""
-    reset = f"; it resets at {budget.resets_at}" if budget.resets_at else ""
-    stop = f", spending stops at ${_usd(budget.stop_nusd)}" if budget.stop_nusd != budget.limit_nusd else ""
-    return (
-        f"budget of {budget.limit} is exhausted: ${_usd(budget.spent_nusd)} spent and "
-        f"${_usd(budget.reserved_nusd)} reserved of ${_usd(budget.limit_nusd)}{stop}{reset}"
-    )
-
-
-def _usd(nusd: int) -> str:
-    text = f"{nusd / 1e9:.9f}".rstrip("0")
-    return text + "0" * max(0, 2 - len(text.split(".")[1]))
-
-
-def _left(budget: BudgetState) -> int:
-    return max(0, budget.stop_nusd - budget.spent_nusd - budget.reserved_nusd)
-
-
-def _grown(choice: Choice, max_tokens: int) -> Choice:
-    offer = choice.offer
-    room = min(offer.output_tokens_max, max(1, offer.context_tokens - choice.input_tokens))
-    max_tokens = max(choice.max_tokens, min(max_tokens, room))
-    want = offer.price.cost_nusd(choice.input_tokens, max_tokens) if choice.want_nusd and offer.price else 0
-    return replace(choice, max_tokens=max_tokens, want_nusd=want)

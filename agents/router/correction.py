@@ -52,7 +52,11 @@ class Correction:
 
     def corrected(self, counted: int, bound: int, now_s: float) -> int:
         """Tokens to reserve money for: the bound until something is learned, then what bills say, be it more."""
-        factor = self.factor(now_s)
+        return self.corrected_by(self.factor(now_s), counted, bound)
+
+    @staticmethod
+    def corrected_by(factor: float | None, counted: int, bound: int) -> int:
+        """As `corrected`, by a factor that was asked for before."""
         if factor is None:
             return bound
         return math.ceil(max(counted, COUNTED_MIN) * factor) + MARGIN_TOKENS

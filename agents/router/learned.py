@@ -3,11 +3,11 @@
 Kept in memory: after a restart the first calls teach it anew, starting from careful guesses.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.router.concurrency import AdaptiveLimit
-from agents.router.correction import Correction, OutputLengths
+from agents.router.correction import ANSWER_PRIOR_WEIGHT, ANSWER_TOKENS_USUAL, Correction, OutputLengths
 from agents.router.hedging import hedge_delay
 from agents.router.offers import Capability, Offer
 from agents.router.sketch import DecayingSketch
@@ -22,6 +22,28 @@ LENGTH_MARGIN: Final = 1.5
 LENGTHS_KNOWN: Final = 10.0
 MAX_TOKENS_UNKNOWN: Final = 1_024
 MAX_TOKENS_LEAST: Final = 64
+LONGER: Final = 2.0
+"""What was given up counts as having taken so many times as long."""
+LATE_UNKNOWN_S: Final = 2.0
+FRESH_S: Final = 0.02
+"""Estimates from many samples hardly change in so short a time: they aren't worked out anew for every call."""
+MUCH_KNOWN: Final = 50.0
+TIMINGS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Answers in tokens.
+
+    Attributes:
+        usual_max: a limit that cuts hardly any, for callers who set none.
+        least_max: the smallest limit that still makes sense when money is short.
+        expected: what an answer usually has.
+    """
+
+    usual_max: int
+    least_max: int
+    expected: int
 
 
 @dataclass(eq=False, slots=True)
@@ -34,7 +56,11 @@ class ModelLearned:
     by_size: dict[int, DecayingSketch] = field(default_factory=dict)
     correction: Correction = field(default_factory=Correction)
     lengths: dict[Purpose, OutputLengths] = field(default_factory=dict)
+    pool: dict[Purpose, OutputLengths] = field(default_factory=dict)
+    """Lengths of all models' answers."""
     can: dict[Capability, bool] = field(default_factory=dict)
+    _lengths: dict[Purpose, tuple[float, Lengths]] = field(default_factory=dict)
+    _timings: dict[tuple[int, float], tuple[float, tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.can = dict(self.offer.can)
@@ -50,26 +76,64 @@ class ModelLearned:
         """Learn from a bill."""
         self.correction.observe(counted, usage.input_tokens, now_s)
         if not was_cut:
-            self.lengths.setdefault(purpose, OutputLengths()).observe(usage.output_tokens, now_s)
+            for lengths in (self.lengths, self.pool):
+                lengths.setdefault(purpose, OutputLengths()).observe(usage.output_tokens, now_s)
 
-    def expected_output(self, purpose: Purpose, max_tokens: int, now_s: float) -> int:
-        """Tokens that an answer usually has, never more than its limit."""
-        lengths = self.lengths.get(purpose)
-        return min(max_tokens, round((lengths or OutputLengths()).expected(now_s)))
+    def took_longer_than(self, elapsed_s: float, output_tokens: int, now_s: float) -> None:
+        """Learn from a request that was given up: its answer would have taken longer. Without this a model that
+        always loses to its hedge, or to deadlines, would look as quick as its last answer in time."""
+        longer_s = elapsed_s * LONGER
+        if longer_s > self.median_s(output_tokens, now_s):
+            self.latency.add(longer_s, now_s)
+            self.by_size.setdefault(size_class(output_tokens), DecayingSketch()).add(longer_s, now_s)
 
-    def usual_max_tokens(self, purpose: Purpose, now_s: float) -> int:
-        """A limit on the answer that cuts hardly any, for callers who set none."""
-        lengths = self.lengths.get(purpose)
-        if lengths is None or lengths.weight(now_s) < LENGTHS_KNOWN:
-            return MAX_TOKENS_UNKNOWN
-        return max(MAX_TOKENS_LEAST, round(lengths.quantile(0.99, now_s) * LENGTH_MARGIN))
+    def is_late(self, elapsed_s: float, now_s: float) -> bool:
+        """Whether a request that got no answer in so long says something of the model, not of a short deadline."""
+        if self.latency.weight(now_s) < KNOWN_WEIGHT:
+            return elapsed_s >= LATE_UNKNOWN_S
+        return elapsed_s >= self.latency.quantile(0.95, now_s)
 
-    def least_max_tokens(self, purpose: Purpose, now_s: float) -> int:
-        """The smallest limit on the answer that still makes sense when money is short."""
-        lengths = self.lengths.get(purpose)
-        if lengths is None or lengths.weight(now_s) < LENGTHS_KNOWN:
-            return MAX_TOKENS_LEAST
-        return max(1, round(lengths.quantile(0.9, now_s)))
+    def lengths_of(self, purpose: Purpose, now_s: float) -> "Lengths":
+        """How long answers for this purpose are."""
+        cached = self._lengths.get(purpose)
+        if cached is not None and cached[0] <= now_s < cached[0] + FRESH_S:
+            return cached[1]
+        known = self.lengths.get(purpose) or OutputLengths()
+        weight = known.weight(now_s)
+        lengths = Lengths(MAX_TOKENS_UNKNOWN, MAX_TOKENS_LEAST, self._expected(known, purpose, now_s))
+        if weight >= LENGTHS_KNOWN:
+            lengths = replace(
+                lengths,
+                usual_max=max(MAX_TOKENS_LEAST, round(known.quantile(0.99, now_s) * LENGTH_MARGIN)),
+                least_max=max(1, round(known.quantile(0.9, now_s))),
+            )
+            self._lengths[purpose] = (now_s, lengths)
+        return lengths
+
+    def _expected(self, known: OutputLengths, purpose: Purpose, now_s: float) -> int:
+        """Of a model that hardly answered yet, answers as long as those of all models: with a guess of its own
+        an unknown model would look dearer than one that is known to answer briefly, and never be tried."""
+        expected = known.expected(now_s)
+        if (others := self.pool.get(purpose)) is not None:
+            prior = ANSWER_PRIOR_WEIGHT / (known.weight(now_s) + ANSWER_PRIOR_WEIGHT)
+            expected += prior * (others.expected(now_s) - ANSWER_TOKENS_USUAL)
+        return max(1, round(expected))
+
+    def timing(self, within_s: float, output_tokens: int, now_s: float) -> tuple[float | None, float]:
+        """As `p_in_time` and `median_s` together, for decisions: some milliseconds old when much is known."""
+        sketch = self._sketch(output_tokens, now_s)
+        if sketch is None:
+            return None, 0.0
+        key = (size_class(output_tokens), round(within_s, 2))
+        cached = self._timings.get(key)
+        if cached is not None and cached[0] <= now_s < cached[0] + FRESH_S:
+            return cached[1]
+        timing = sketch.probability_at_most(within_s, now_s), sketch.quantile(0.5, now_s)
+        if sketch.weight(now_s) >= MUCH_KNOWN:
+            if len(self._timings) >= TIMINGS_MAX:
+                self._timings.clear()
+            self._timings[key] = (now_s, timing)
+        return timing
 
     def p_in_time(self, left_s: float, output_tokens: int, now_s: float) -> float | None:
         """How likely an answer of about so many tokens comes within `left_s`; None when too little is known."""
@@ -110,12 +174,13 @@ class Learned:
 
     def __init__(self) -> None:
         self._models: dict[str, ModelLearned] = {}
+        self._pool: dict[Purpose, OutputLengths] = {}
         self._limits: dict[str, AdaptiveLimit] = {}
 
     def model(self, offer: Offer) -> ModelLearned:
         known = self._models.get(offer.name)
         if known is None:
-            known = self._models[offer.name] = ModelLearned(offer)
+            known = self._models[offer.name] = ModelLearned(offer, pool=self._pool)
         return known
 
     def limit(self, offer: Offer) -> AdaptiveLimit:
@@ -123,3 +188,8 @@ class Learned:
         if known is None:
             known = self._limits[offer.provider] = AdaptiveLimit(offer.concurrency_max)
         return known
+
+    def restart(self, provider: str) -> None:
+        """Begin anew with one request at a time: the provider is just coming back."""
+        if (known := self._limits.get(provider)) is not None:
+            known.restart()

@@ -36,6 +36,7 @@ from bus.services import LLM_COMPLETE, LLM_STREAM
 from schemas.cost import CallRecord, Outcome
 from schemas.ids import new_id
 from schemas.llm import (
+    BudgetState,
     Completion,
     CompletionPiece,
     CompletionReply,
@@ -52,8 +53,8 @@ CONCURRENCY: Final = 2_048
 """Completions that one router works on at once."""
 REPLY_MARGIN_S: Final = 0.01
 """So long before the caller's deadline the router gives up, so that its reason still arrives."""
-STOPPED_FOR_S: Final = 1.0
-"""So long a refusal for the month's money is believed before the cost guard is asked again."""
+MONTH_FRESH_S: Final = 1.0
+"""So long a refusal for the month's money is believed: calls that cost at least what isn't left aren't asked for."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -86,7 +87,8 @@ class Router:
     _cache: ResponseCache = field(init=False)
     _hedges: HedgeBudget = field(init=False)
     _flights: Flights = field(default_factory=Flights)
-    _stopped_until_s: float = 0.0
+    _month: BudgetState | None = None
+    _month_until_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.breakers = Breakers(self.bus, self.learned, self.router_id, self.clock)
@@ -192,6 +194,7 @@ class Router:
         """One flight for all who ask the same now; who didn't lead gets the answer as from the cache."""
 
         async def lead() -> CompletionReply:
+            limit.reschedule(None)  # the work keeps the deadline itself, and knows what it was about
             async with aclosing(self._work(request, deadline_s, task_id, key, is_stream=False)) as work:
                 async for piece in work:
                     if piece.reply is not None:
@@ -200,8 +203,9 @@ class Router:
                         return piece.reply
             raise AssertionError("a completion ends with a reply")
 
+        limit = asyncio.timeout(max(0.0, deadline_s - self.clock()))
         try:
-            async with asyncio.timeout(max(0.0, deadline_s - self.clock())):
+            async with limit:
                 reply, is_leader = await self._flights.run(key, lead)
         except _NotSharedError as error:
             return error.reply
@@ -231,7 +235,7 @@ class Router:
                 is_stream=is_stream,
                 deadline_s=deadline_s,
             ),
-            is_stopped=started_s < self._stopped_until_s,
+            month=self._month if started_s < self._month_until_s else None,
         )
         completion, refusal = None, None
         try:
@@ -243,15 +247,16 @@ class Router:
                         yield CompletionPiece(text=piece)
         except NoAnswerError as error:
             refusal = msgspec.structs.replace(error.refusal, cost_nusd=completing.cost_nusd)
-            if refusal.budget is not None and refusal.budget.limit.startswith("month"):
-                self._stopped_until_s = self.clock() + STOPPED_FOR_S
-        if completion is not None and key:
+        if completing.month is not None and completing.month is not self._month:
+            self._month, self._month_until_s = completing.month, self.clock() + MONTH_FRESH_S
+        # One that was cut may have been cut for want of money that others have.
+        if completion is not None and key and completion.finish_reason != "length":
             self._cache.put(key, completion, self.clock())
         yield CompletionPiece(
             reply=CompletionReply(
                 completion=completion,
                 refusal=refusal,
-                explanation=completing.explanation(),
+                explanation=completing.explanation() if request.explain else None,
             )
         )
 
@@ -301,6 +306,4 @@ def _done(
     span: CallSpan, request: CompletionRequest, reply: CompletionReply, *, text: str = ""
 ) -> CompletionPiece:
     span.finish(reply)
-    if not request.explain:
-        reply = CompletionReply(completion=reply.completion, refusal=reply.refusal)
     return CompletionPiece(text=text, reply=reply)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.local_flag import add_local_model, own_model
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
 
+    from agents.router.router import Router
     from bus import Bus
     from config.settings import Settings
-    from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
+    from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest, Refusal
 
 HELP = "ask a model, by the cheapest way that is quick enough"
 
@@ -64,78 +66,82 @@ async def run(args: argparse.Namespace) -> int:
         bus_for(loaded, role="ask", source="labverse/ask") as bus,
         AsyncExitStack() as stack,
     ):
-        asker = await unless(stop, _asker(stack, bus, loaded.settings, args))
-        pieces = asker(request, time.time() + deadline_s, args.task)
+        pieces = _pieces(stack, bus, loaded.settings, request, args, time.time() + deadline_s)
         reply = await unless(stop, _print_as_it_comes(pieces, args))
     return _finish(reply, args)
 
 
-async def _asker(stack: AsyncExitStack, bus: "Bus", settings: "Settings", args: argparse.Namespace) -> Any:
-    """Whoever answers: routers that run, else one of this command's own."""
-    import asyncio
-
+async def _pieces(
+    stack: AsyncExitStack,
+    bus: "Bus",
+    settings: "Settings",
+    request: "CompletionRequest",
+    args: argparse.Namespace,
+    deadline_s: float,
+) -> "AsyncGenerator[CompletionPiece]":
+    """The answer by whoever gives one: routers that run, else one of this command's own."""
     from bus.complete import ask, ask_in_pieces
     from schemas.llm import CompletionPiece
 
-    async def over_the_bus(
-        request: "CompletionRequest", deadline_s: float, task_id: str
-    ) -> "AsyncIterator[CompletionPiece]":
-        if args.stream:
-            async with aclosing(
-                ask_in_pieces(bus, request, deadline_s=deadline_s, task_id=task_id)
-            ) as pieces:
-                async for piece in pieces:
-                    yield piece
-        else:
-            yield CompletionPiece(reply=await ask(bus, request, deadline_s=deadline_s, task_id=task_id))
-
     local = own_model(args)
-    if not local and await _router_runs(bus):
-        return over_the_bus
+    if not local and args.stream:
+        asked = ask_in_pieces(bus, request, deadline_s=deadline_s, task_id=args.task)
+        async with aclosing(asked) as pieces:
+            async for piece in pieces:
+                if _nobody_serves(piece):
+                    break
+                yield piece
+            else:
+                return
+    elif not local:
+        reply = await ask(bus, request, deadline_s=deadline_s, task_id=args.task)
+        if not _nobody_serves(piece := CompletionPiece(reply=reply)):
+            yield piece
+            return
+    router = await _own_router(stack, bus, settings, local)
+    if args.stream:
+        async with aclosing(router.stream(request, deadline_s=deadline_s, task_id=args.task)) as pieces:
+            async for piece in pieces:
+                yield piece
+    else:
+        reply = await router.complete(request, deadline_s=deadline_s, task_id=args.task)
+        yield CompletionPiece(reply=reply)
+
+
+def _nobody_serves(piece: "CompletionPiece") -> bool:
+    """Whether the request reached no router: what a router says of it has the call's id."""
+    from schemas.llm import RefusalKind
+
+    refusal = piece.reply.refusal if piece.reply else None
+    return refusal is not None and refusal.kind is RefusalKind.NO_MODEL and not refusal.call_id
+
+
+async def _own_router(
+    stack: AsyncExitStack, bus: "Bus", settings: "Settings", local: "Path | bool"
+) -> "Router":
+    from orchestrator.chores import end
     from orchestrator.routing import routing, start_cost_guard
 
     guard = start_cost_guard(bus, settings)
-
-    async def stop_guard() -> None:
-        guard.cancel()
-        await asyncio.gather(guard, return_exceptions=True)
-
-    stack.push_async_callback(stop_guard)
-    router = await stack.enter_async_context(routing(bus, settings, own_model=local, serve=False))
-
-    async def by_ourselves(
-        request: "CompletionRequest", deadline_s: float, task_id: str
-    ) -> "AsyncIterator[CompletionPiece]":
-        if args.stream:
-            async with aclosing(router.stream(request, deadline_s=deadline_s, task_id=task_id)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        else:
-            reply = await router.complete(request, deadline_s=deadline_s, task_id=task_id)
-            yield CompletionPiece(reply=reply)
-
-    return by_ourselves
-
-
-async def _router_runs(bus: "Bus") -> bool:
-    processes = await bus.presence.processes()
-    return any(agent.durable == "router" for process in processes for agent in process.agents)
+    stack.push_async_callback(end, (guard,))
+    return await stack.enter_async_context(routing(bus, settings, own_model=local, serve=False))
 
 
 async def _print_as_it_comes(
-    pieces: "AsyncIterator[CompletionPiece]", args: argparse.Namespace
+    pieces: "AsyncGenerator[CompletionPiece]", args: argparse.Namespace
 ) -> "CompletionReply":
     from rich.console import Console
 
     from orchestrator.clean import clean_lines
 
     reply = None
-    with Console(stderr=True).status("asking …") as status:
-        async for piece in pieces:
-            if piece.text and not args.json:
-                status.stop()
-                print(clean_lines(piece.text), end="", flush=True)
-            reply = piece.reply or reply
+    async with aclosing(pieces):  # who stops reading stops the model
+        with Console(stderr=True).status("asking …") as status:
+            async for piece in pieces:
+                if piece.text and not args.json:
+                    status.stop()
+                    print(clean_lines(piece.text), end="", flush=True)
+                reply = piece.reply or reply
     assert reply is not None
     if args.stream and not args.json and reply.completion is not None:
         print()
@@ -150,7 +156,7 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
     """
     from orchestrator.shell import UserError
     from schemas.event import is_token
-    from schemas.llm import CompletionRequest, Message, Privacy, Purpose, TextPart, Tier
+    from schemas.llm import TOKEN_CHARS_MAX, CompletionRequest, Message, Privacy, Purpose, TextPart, Tier
 
     prompt = sys.stdin.read(PROMPT_CHARS_MAX + 1) if args.prompt == "-" else args.prompt
     if not prompt.strip():
@@ -163,6 +169,9 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
         raise UserError(f"--max-tokens must be 1 to 1,000,000, not {args.max_tokens}")
     if args.task and not is_token(args.task):
         raise UserError(f"--task {args.task[:80]!r} is no task id: use 1 to 64 of A-Z a-z 0-9 _ -")
+    for flag, name in (("--tenant", args.tenant), ("--model", args.model)):
+        if len(name) > TOKEN_CHARS_MAX:
+            raise UserError(f"{flag} has {len(name)} characters, and no name has more than {TOKEN_CHARS_MAX}")
     if len(args.image) > IMAGES_MAX:
         raise UserError(f"at most {IMAGES_MAX} images, not {len(args.image)}")
     images = tuple(_image(path) for path in args.image)
@@ -250,6 +259,19 @@ def _finish(reply: "CompletionReply", args: argparse.Namespace) -> int:
         if completion is not None:
             print_footer(completion)
     if refusal is not None:
-        print(f"labverse: {refusal.kind}: {clean(refusal.message)}", file=sys.stderr)
+        print(f"labverse: {refusal.kind}: {clean(refusal.message)}{_remedy(refusal, args)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _remedy(refusal: "Refusal", args: argparse.Namespace) -> str:
+    """What to do where the router can't know which flags were given."""
+    from schemas.llm import RefusalKind
+
+    if refusal.kind is not RefusalKind.NO_MODEL:
+        return ""
+    if args.model and args.model not in refusal.message:
+        return f"; nothing known is called {args.model}: `labverse providers --all` shows what is"
+    if args.local_only:
+        return "; --local-model serves a small one from here"
+    return "; `labverse providers` shows what can be called"

@@ -23,8 +23,6 @@ GROUPS = ("provider", "model", "task", "agent", "tenant", "day", "purpose")
 PROGRESS_EVERY = 2_000
 """Records between two signs of life."""
 WIDTH_IN_PIPES = 160
-STATE_TIMEOUT_S = 0.5
-"""For a guard that leads; without one the books alone are shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +50,8 @@ async def run(args: argparse.Namespace) -> int:
     from agents.cost_guard.books import read_records
     from agents.cost_guard.evidence import Evidence
     from agents.cost_guard.report import Report
-    from bus.budget import Budget
     from orchestrator.costs_view import Costs
+    from orchestrator.limits_now import limits_now
     from orchestrator.period import period_of
     from orchestrator.shell import bus_for, load_settings
     from orchestrator.tasks import find_task
@@ -61,9 +59,10 @@ async def run(args: argparse.Namespace) -> int:
     period = period_of(args.since, args.until, now_s=time.time())
     by, days = Report(args.by), Report("day")
     evidence = Evidence() if args.advice else None
-    async with bus_for(load_settings(args), role="cli", source="labverse/costs") as bus:
+    loaded = load_settings(args)
+    async with bus_for(loaded, role="cli", source="labverse/costs") as bus:
         task_id = await find_task(bus, args.task) if args.task else ""
-        state = await Budget(bus).state(timeout_s=STATE_TIMEOUT_S)
+        state = await limits_now(bus, loaded.settings, task_id=task_id, tenant=args.tenant or "")
         async with aclosing(read_records(bus, period.since_s)) as records:
             wanted = _wanted(records, period, task_id, args.tenant or "")
             await _add_up(wanted, by, days, evidence)
