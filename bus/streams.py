@@ -31,7 +31,8 @@ LATER_MESSAGES_MAX: Final = 200_000
 DEAD_MESSAGES_MAX: Final = 100_000
 DEAD_BYTES_MAX: Final = 512 * 1024 * 1024
 DEAD_AGE_MAX_S: Final = 30 * 86_400.0
-LEDGER_BYTES_MAX: Final = 4 * 1024**3
+LEDGER_BYTES_MAX: Final = 1024**3
+"""About 1.7 million calls; reserved on disk by the server."""
 LEDGER_AGE_MAX_S: Final = 400 * 86_400.0
 DUPLICATE_WINDOW_S: Final = 120.0
 MESSAGE_SIZE_MAX: Final = 1024 * 1024
