@@ -30,6 +30,8 @@ log = logging.getLogger("labverse.bus")
 TRY_S: Final = 1.0
 """A question that isn't answered for so long is asked again: its guard may have died."""
 PAUSE_S: Final = 0.05
+LINGER_S: Final = 0.005
+"""So long bookings wait for one another; else a reservation would queue behind each one's sync to disk."""
 BOOK_WITHIN_S: Final = 60.0
 BOOKINGS_MAX: Final = 50_000
 """Bookings that wait for a guard; some 30 MB."""
@@ -105,6 +107,7 @@ class Budget:
     async def _book_all(self) -> None:
         """Send what waits, many together, in order, until nothing does."""
         while self._to_book:
+            await asyncio.sleep(LINGER_S)
             batch = [self._to_book.popleft() for _ in range(min(BOOKED_TOGETHER_MAX, len(self._to_book)))]
             self._in_hand = len(batch)
             records = tuple(one for one in batch if isinstance(one, CallRecord))

@@ -32,7 +32,8 @@ def print_footer(completion: "Completion") -> None:
         parts.append("cut at max_tokens")
     if completion.fallback:
         parts.append("a better ranked model failed: --explain tells")
-    Console(stderr=True, highlight=False).print(Text(clean(" · ".join(parts)), style="dim"))
+    console = Console(stderr=True, highlight=False)
+    console.print(Text(clean(" · ".join(parts)), style="dim"), soft_wrap=True)
 
 
 def print_explanation(reply: "CompletionReply") -> None:
@@ -47,7 +48,7 @@ def print_explanation(reply: "CompletionReply") -> None:
     if reply.explanation.attempts:
         console.print(_attempts(reply))
     for note in reply.explanation.notes:
-        console.print(f"note: {clean(note)}", markup=False)
+        console.print(f"note: {clean(note)}", markup=False, soft_wrap=True)
 
 
 def _candidates(explanation: "Explanation") -> object:

@@ -11,10 +11,10 @@ from agents.cost_guard.books import read_records
 from agents.cost_guard.report import dollars
 from agents.router.breakers import BreakerRecord, breakers_bucket
 from agents.router.figures import ModelFigures, RouterRecord, routers_bucket
-from agents.router.offers import RANK_UNLISTED, Offer
+from agents.router.offers import FREE, RANK_UNLISTED, Offer
 from bus import Bus, BusError
 from orchestrator.clean import clean
-from orchestrator.models import OWN_PROVIDER, Models
+from orchestrator.models import OWN_CONTEXT_TOKENS, OWN_PROVIDER, Models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,8 +63,9 @@ async def lines(
     figures = await _figures(bus)
     breakers = await _breakers(bus)
     spent, calls = await _spent(bus)
+    offers = models.all_offers()
     out = []
-    for offer in models.all_offers():
+    for offer in (*_of_routers(figures, offers), *offers):
         if offer.rank >= RANK_UNLISTED and not everything:
             continue
         figure = figures.get(offer.name) or ModelFigures(model=offer.name, is_local=offer.is_local)
@@ -92,6 +93,22 @@ async def lines(
             )
         )
     return out
+
+
+def _of_routers(figures: "Mapping[str, ModelFigures]", offers: tuple[Offer, ...]) -> list[Offer]:
+    """Models that running routers serve from child processes of theirs: no file and no server tells of them."""
+    known = {offer.name for offer in offers}
+    return [
+        Offer(
+            provider=OWN_PROVIDER,
+            model=name.removeprefix(f"{OWN_PROVIDER}/"),
+            is_local=True,
+            price=FREE,
+            context_tokens=OWN_CONTEXT_TOKENS,
+        )
+        for name in figures
+        if name.startswith(f"{OWN_PROVIDER}/") and name not in known
+    ]
 
 
 def _state(offer: Offer, models: Models, reached: "Mapping[str, str]") -> str:
@@ -195,12 +212,14 @@ def print_lines(found: list[ProviderLine], file: Path, width_in_pipes: int) -> N
             _price(line.output_nusd),
             _seconds(line.p50_s),
             _seconds(line.p95_s),
-            Text(clean(line.breaker) or "closed", style="red" if line.breaker else "dim"),
+            Text(clean(line.breaker).replace("_", " ") or "closed", style="red" if line.breaker else "dim"),
             f"{line.calls:,}",
             dollars(line.spent_nusd),
         )
     console.print(table)
-    console.print(Text(f"order, limits and prices: {file}; prices from {_sources(found)}", style="dim"))
+    console.print(
+        Text(f"order, limits and prices: {file}; prices from {_sources(found)}", style="dim"), soft_wrap=True
+    )
 
 
 def _price(nusd: int | None) -> str:

@@ -7,25 +7,22 @@ provider said no; else everything that it may have billed.
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
-from agents.router.breakers import Breakers
 from agents.router.concurrency import ReleaseOutcome
-from agents.router.decide import Choice, Facts
+from agents.router.decide import Choice
 from agents.router.failures import RULES
-from agents.router.learned import Learned
-from agents.router.room import Room
+from agents.router.parts import GIVE_UP_BEFORE_S, BudgetRefusedError, Parts, Purposed
 from agents.router.tokens import count_text
-from agents.router.upstream import FailureKind, Format, Upstream, UpstreamAnswer, UpstreamCall, UpstreamError
+from agents.router.upstream import FailureKind, Format, UpstreamAnswer, UpstreamCall, UpstreamError
 from bus import BusError
 from bus.envelope import now_text, time_text
-from schemas.cost import CallRecord, Outcome, ReserveReply, ReserveRequest
-from schemas.llm import BudgetState, Message, Usage
+from schemas.cost import CallRecord, Outcome, ReserveRequest
+from schemas.llm import Message, Usage
 
 log = logging.getLogger("labverse.router")
 
@@ -33,8 +30,6 @@ PIECES_MAX: Final = 1_000
 """Pieces that wait to be taken; the provider waits too then."""
 LEASE_BEYOND_DEADLINE_S: Final = 15.0
 """So long after its deadline a call's money may still be settled before its router counts as dead."""
-GIVE_UP_BEFORE_S: Final = 0.005
-"""So long before the caller's deadline a request is given up, so that its end is booked and told in time."""
 UNSEEN_TOKENS: Final = 16
 """What a provider may have generated, and bill, between the last token that came and its noticing that we left."""
 FREE_ON_FAILURE: Final = frozenset(
@@ -55,51 +50,6 @@ FREE_ON_FAILURE: Final = frozenset(
 
 
 NO_USAGE: Final = Usage()
-
-
-class Money(Protocol):
-    """The cost guard, as far as calls need it (`bus.budget.Budget`)."""
-
-    async def reserve(self, request: ReserveRequest, *, deadline_s: float) -> ReserveReply: ...
-
-    def settle(self, record: CallRecord) -> None: ...
-
-    def release(self, call_id: str) -> None: ...
-
-
-class BudgetRefusedError(Exception):
-    """Raised when the cost guard holds no money for an attempt; `budget` says which limit stands in the way."""
-
-    def __init__(self, budget: BudgetState) -> None:
-        super().__init__(f"no money: {budget.limit}")
-        self.budget = budget
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Parts:
-    """What attempts work with. `clock` gives seconds since 1970."""
-
-    upstream: Upstream
-    money: Money
-    learned: Learned
-    breakers: Breakers
-    clock: Callable[[], float] = time.time
-    room: Room = field(default_factory=Room)
-    guard_missing_until_s: float = 0.0
-    """No cost guard answered just now: who can do without waits hardly for one until then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purposed:
-    """What all attempts of one completion share. `woken` is set whenever one of them has something new."""
-
-    facts: Facts
-    completion_id: str
-    task_id: str
-    temperature: float
-    is_stream: bool
-    deadline_s: float
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

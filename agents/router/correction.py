@@ -32,23 +32,32 @@ class Correction:
     without the margin, as long as bills come from one distribution.
     """
 
-    __slots__ = ("_ratios",)
+    __slots__ = ("_known", "_ratios")
 
     def __init__(self) -> None:
         self._ratios: deque[tuple[float, float]] = deque(maxlen=SAMPLES_MAX)
+        self._known: tuple[float, float, float | None] | None = None
+        """The factor, and from when until when it stands without another bill."""
 
     def observe(self, counted: int, billed: int, now_s: float) -> None:
         """Learn from one bill. Without tokens on it, it says nothing (some servers always bill 0)."""
         if counted > 0 and billed > 0:
             self._ratios.append((now_s, min(billed / max(counted, COUNTED_MIN), RATIO_MAX)))
+            self._known = None
 
     def factor(self, now_s: float) -> float | None:
         """What to multiply counted tokens by (at least `COUNTED_MIN` of them); None before `SAMPLES_MIN` bills."""
+        if self._known is not None and self._known[0] <= now_s <= self._known[1]:
+            return self._known[2]
         oldest_s = now_s - MEMORY_S
-        ratios = [ratio for at_s, ratio in self._ratios if at_s >= oldest_s]
-        if len(ratios) < SAMPLES_MIN:
-            return None
-        return max(ratios) * (1 + MARGIN + MARGIN_OF_ONE_SAMPLE / len(ratios))
+        fresh = [(at_s, ratio) for at_s, ratio in self._ratios if at_s >= oldest_s]
+        factor = None
+        if len(fresh) >= SAMPLES_MIN:
+            largest = max(ratio for _, ratio in fresh)
+            factor = largest * (1 + MARGIN + MARGIN_OF_ONE_SAMPLE / len(fresh))
+        forgets_s = min((at_s for at_s, _ in fresh), default=now_s) + MEMORY_S
+        self._known = (now_s, forgets_s, factor)
+        return factor
 
     def corrected(self, counted: int, bound: int, now_s: float) -> int:
         """Tokens to reserve money for: the bound until something is learned, then what bills say, be it more."""

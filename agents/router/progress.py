@@ -6,12 +6,13 @@ Failures and answers that weren't good enough are noted here; nothing is awaited
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.router.attempt import Attempt, BudgetRefusedError
+from agents.router.attempt import Attempt
 from agents.router.checks import strip_thinking
 from agents.router.failures import RULES
 from agents.router.judging import Verdict
 from agents.router.learned import ModelLearned
 from agents.router.offers import Capability, Offer
+from agents.router.parts import BudgetRefusedError
 from agents.router.structured import OffSchemaError, complaint
 from agents.router.tokens import bound_input, count_input
 from agents.router.upstream import FailureKind, UpstreamAnswer, UpstreamError

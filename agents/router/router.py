@@ -19,7 +19,6 @@ from typing import Final
 
 import msgspec
 
-from agents.router.attempt import Money, Parts, Purposed
 from agents.router.breakers import Breakers
 from agents.router.cache import Flights, ResponseCache, key_of
 from agents.router.completing import Completing, NoAnswerError
@@ -28,6 +27,7 @@ from agents.router.genai import CallSpan, ModelCallTelemetry
 from agents.router.hedging import HedgeBudget
 from agents.router.learned import Learned
 from agents.router.offers import Offer
+from agents.router.parts import Money, Parts, Purposed
 from agents.router.structured import normal_schema
 from agents.router.upstream import Upstream
 from bus import Bus, Caller

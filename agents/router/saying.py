@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from agents.router.attempt import Attempt, BudgetRefusedError
+from agents.router.attempt import Attempt
 from agents.router.decide import Choice, Decision, Dropped, usd
+from agents.router.parts import BudgetRefusedError
 from schemas.llm import Attempt as AttemptShown
 from schemas.llm import BudgetState, Candidate, CompletionRequest, Explanation
 

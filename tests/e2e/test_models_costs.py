@@ -78,15 +78,31 @@ def test_totals_are_what_the_provider_billed_by_every_group(labverse: Labverse, 
         assert costs(labverse, "--tenant", "acme")["total"]["cost_nusd"] == paid_nusd[0]
 
 
+def test_status_tells_what_a_task_cost(labverse: Labverse, provider: Provider) -> None:
+    use(labverse, {"mine": paid(provider)})
+    labverse.start("up", "--agents", "1", ready="labverse is up")
+    body = json.dumps({"files": [{"path": "a.py", "text": "x = 1\n"}]})
+    labverse.run("submit", "review.requested.v1", body, "--task-id", "mine", "--wait")
+    cost = ask(labverse, "one", "--task", "mine") + ask(labverse, "two", "--task", "mine")
+    assert cost == provider.billed_nusd(PRICE)
+    until = time.monotonic() + 15
+    while True:
+        (task,) = json.loads(labverse.run("status", "--json").stdout)["tasks"]
+        if task["cost_nusd"] == cost:
+            break
+        assert time.monotonic() < until, task
+    assert task["state"] == "completed"
+
+
 def test_a_period_holds_what_happened_in_it(labverse: Labverse, provider: Provider) -> None:
     use(labverse, {"mine": paid(provider)})
     cost = ask(labverse, "why?")
     today = datetime.now(UTC).date()
-    for since in ("24h", "7d", "month", today.isoformat()):
+    for since in ("24h", today.isoformat()):
         assert costs(labverse, "--since", since)["total"]["cost_nusd"] == cost, since
     before = (today - timedelta(days=3)).isoformat()
     assert costs(labverse, "--since", "30d", "--until", before)["total"]["calls"] == 0
-    for arguments in (["--since", "soon"], ["--since", "2026-13-01"], ["--since", "2d", "--until", "9d"]):
+    for arguments in (["--since", "2026-13-01"], ["--since", "2d", "--until", "9d"]):
         wrong = labverse.run("costs", *arguments)
         assert wrong.returncode == 2
         assert len(wrong.stderr.strip().splitlines()) == 1

@@ -148,7 +148,6 @@ async def test_kill_9_of_the_leading_guard_and_of_a_router_in_the_middle(
         audited = await on.books()
         check_money(audited, provider)
         assert len(audited.epochs) == 2
-        assert audited.spent_nusd >= 0.95 * STOP_NUSD or audited.charged == 0
         # What is left may be spent by those who come later, to the last call that fits.
         more = [(await call(on.bus, CALLERS + number))[0] for number in range(AFFORDABLE)]
         assert more[-1].refusal is not None

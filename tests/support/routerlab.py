@@ -9,9 +9,9 @@ from provider import Provider
 
 from agents.cost_guard.guard import CostGuard
 from agents.cost_guard.ledger import Limits
-from agents.router.attempt import Money
 from agents.router.decide import Policy
 from agents.router.offers import FREE, Offer, Price, PriceTier
+from agents.router.parts import Money
 from agents.router.router import Router
 from bus import Bus
 from bus.budget import Budget

@@ -204,3 +204,30 @@ async def test_paid_calls_go_through_as_soon_as_a_cost_guard_is_there(
     await lab.guard()
     assert (await waiting).completion is not None
     assert await Budget(lab.bus).state() is not None
+
+
+async def test_who_finds_the_money_merely_held_waits_for_it(lab: Lab, start_provider: StartProvider) -> None:
+    await lab.guard(Limits(month_nusd=100_000, stop_percent=100))
+    provider = start_provider([Reply(delay_s=0.3), Reply(text="After all.")])
+    router = lab.router(lab.paid(provider))
+    holder = asyncio.create_task(complete(router, ask(max_tokens=120)))
+    await asyncio.sleep(0.05)
+    waiting = await complete(router, ask(max_tokens=120))
+    assert waiting.completion is not None
+    assert waiting.completion.text == "After all."
+    assert (await holder).completion is not None
+
+
+async def test_who_waits_for_held_money_in_vain_is_told_so(lab: Lab, start_provider: StartProvider) -> None:
+    await lab.guard(Limits(month_nusd=100_000, stop_percent=100))
+    router = lab.router(lab.paid(start_provider(Reply(delay_s=0.6))))
+    holder = asyncio.create_task(complete(router, ask(max_tokens=120)))
+    await asyncio.sleep(0.05)
+    started_s = time.monotonic()
+    in_vain = await complete(router, ask(max_tokens=120), 0.3)
+    assert time.monotonic() - started_s < 0.35
+    assert in_vain.refusal is not None
+    assert in_vain.refusal.kind is RefusalKind.BUDGET
+    assert in_vain.refusal.budget is not None
+    assert in_vain.refusal.budget.reserved_nusd > 50_000
+    assert (await holder).completion is not None

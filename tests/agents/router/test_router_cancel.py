@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 from provider import Provider, Reply
 from routerlab import PRICE, Lab, ask, complete
+from until import until, until_async
 
 from agents.cost_guard.ledger import Limits
 from agents.router.router import Router
+from bus.budget import Budget
 
 StartProvider = Callable[..., Provider]
 
@@ -84,4 +86,33 @@ async def test_a_caller_who_leaves_while_waiting_for_money_takes_none(
     assert books.open_reservations == 0
     assert books.month.spent_nusd == provider.billed_nusd(PRICE)
     assert provider.calls == 1
+    lab.assert_idle()
+
+
+async def test_a_caller_who_leaves_with_money_but_without_a_place_gives_it_back(
+    lab: Lab, start_provider: StartProvider
+) -> None:
+    await lab.guard(Limits(month_nusd=140_000, stop_percent=100))
+    provider = start_provider([Reply(delay_s=0.6), Reply(hangs=True)])
+    router = lab.router(lab.paid(provider, concurrency_max=1))
+    holder = asyncio.create_task(complete(router, ask(max_tokens=150)))
+    await until(lambda: provider.running == 1)
+    waiting = [asyncio.create_task(complete(router, ask(max_tokens=64))) for _ in range(2)]
+    assert (await holder).completion is not None
+
+    async def held() -> int:
+        state = await Budget(lab.bus).state()
+        assert state is not None
+        return state.open_reservations
+
+    async def both_hold_money() -> bool:
+        return await held() == 2
+
+    await until_async(both_hold_money, within_s=2.0)
+    assert provider.running == 1
+    for caller in waiting:
+        caller.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await lab.books()).open_reservations == 0
+    assert provider.calls == 2
     lab.assert_idle()
