@@ -67,6 +67,9 @@ class Lease:
         """
         await self.bucket.ensure()
         while True:
+            # nats-py can swallow a cancellation in the middle of a write; who was cancelled must not lead.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError
             tenure = await self._acquired()
             if tenure is None:
                 await asyncio.sleep(STANDBY_POLL_S)

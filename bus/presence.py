@@ -67,6 +67,7 @@ class Presence:
             started_at=now_text(),
         )
         self._beat: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
 
     async def ensure(self) -> None:
         await self._bucket.ensure()
@@ -76,9 +77,10 @@ class Presence:
         return list((await self._bucket.values()).values())
 
     def start(self, agents: Callable[[], tuple[AgentRecord, ...]]) -> None:
-        """Begin to say that we are here, with what `agents` tells each time."""
+        """Begin to say that we are here, with what `agents` tells each time; again: say so at once."""
         if self._beat is None:
             self._beat = asyncio.create_task(self._say(agents), name="presence")
+        self._now.set()
 
     async def stop(self) -> None:
         if self._beat is None:
@@ -98,4 +100,9 @@ class Presence:
                 await self._bucket.put(record.process_id, record)
             except BusError:
                 pass  # the connection tells the operator; here the next beat tries again
-            await asyncio.sleep(BEAT_S)
+            self._now.clear()
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._now.wait()
+            except TimeoutError:
+                pass

@@ -20,7 +20,7 @@ from agents.review.sources import Sources
 from agents.tracker import Janitor, Tracker, tasks_bucket
 from bus import Bus, Subscription
 from config.settings import Settings
-from orchestrator.chores import end
+from orchestrator.chores import end, start
 from orchestrator.version import VERSION
 
 REVIEW_KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
@@ -87,7 +87,7 @@ async def agents_on(
             if kind == "tracker":
                 await tasks_bucket(bus).ensure()
                 await run(Tracker(bus=bus).subscription())
-                chores.append(asyncio.create_task(Janitor(bus=bus).run(), name="janitor"))
+                chores.append(start(Janitor(bus=bus).run(), "janitor"))
             elif kind == "review-planner":
                 roots = tuple(Path(root) for root in settings.review.roots)
                 planner = ReviewPlanner(bus=bus, roots=roots, limits=intake_limits(settings))

@@ -18,7 +18,7 @@ from bus.budget import Budget
 from bus.presence import AgentRecord
 from config.providers import Providers, find_providers_file, load_providers
 from config.settings import Settings
-from orchestrator.chores import end
+from orchestrator.chores import end, start
 from orchestrator.models import Models, environment, models_for
 
 SETTLE_AT_END_S: Final = 3.0
@@ -65,7 +65,7 @@ def start_cost_guard(bus: Bus, settings: Settings) -> "asyncio.Task[None]":
         bus=bus, limits=limits_of(providers), channel=providers.cost_control.alert_slack_channel
     )
     bus.present(lambda: AgentRecord(name="cost-guard", durable="cost-guard", concurrency=1))
-    return asyncio.create_task(guard.run(), name="cost guard")
+    return start(guard.run(), "cost guard")
 
 
 @asynccontextmanager
@@ -111,12 +111,10 @@ async def routing(
 
 def _chores(bus: Bus, router: Router, models: Models, ready: asyncio.Event) -> "list[asyncio.Task[None]]":
     return [
-        asyncio.create_task(router.serve(ready), name="router"),
-        asyncio.create_task(models.keep_current(), name="models"),
-        asyncio.create_task(models.keep_warm(router.learned), name="warm models"),
-        asyncio.create_task(
-            tell(bus, router.router_id, router.learned, models.offers, time.time), name="router figures"
-        ),
+        start(router.serve(ready), "router"),
+        start(models.keep_current(), "models"),
+        start(models.keep_warm(router.learned), "warm models"),
+        start(tell(bus, router.router_id, router.learned, models.offers, time.time), "router figures"),
     ]
 
 

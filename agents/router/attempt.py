@@ -284,7 +284,12 @@ class Attempt:
             return
         learned = self.parts.learned.model(offer)
         if error.kind is FailureKind.TIMEOUT:
-            learned.took_longer_than(self.latency_s, self.choice.expected_tokens, now_s)
+            learned.took_longer_than(
+                self.latency_s,
+                self.choice.expected_tokens,
+                now_s,
+                is_stream=self.shared.is_stream and not self._text,
+            )
             if self._text or not learned.is_late(self.latency_s, now_s):
                 return
         if RULES[error.kind].counts_as_overload:
@@ -310,13 +315,23 @@ class Attempt:
             self._give_back()
             return
         if outcome is Outcome.HEDGE_LOST and not self._text:
-            self.parts.learned.model(self.choice.offer).took_longer_than(
-                self.latency_s, self.choice.expected_tokens, now_s
-            )
+            self._lost(now_s)
         if self.shared.is_stream and self._text:
             self._settle(self._estimated(self.text), outcome)
         else:
             self._settle(Usage(is_estimated=True), outcome, cost_nusd=self._held_nusd)
+
+    def _lost(self, now_s: float) -> None:
+        """Another request was quicker: learn, and let the breaker know of one that is slower than ever."""
+        offer = self.choice.offer
+        learned = self.parts.learned.model(offer)
+        is_late = learned.is_late(self.latency_s, now_s)
+        learned.took_longer_than(
+            self.latency_s, self.choice.expected_tokens, now_s, is_stream=self.shared.is_stream
+        )
+        if is_late:
+            slow = UpstreamError(FailureKind.TIMEOUT, f"{offer.name}: another answered first")
+            self.parts.breakers.failed(offer, slow)
 
     def _give_back(self) -> None:
         """No request was sent: there is nothing to book."""

@@ -84,12 +84,19 @@ class Chooser:
                     return Chosen(choice, has_place=True)
             await self._room(choices, now_s)
 
-    def hedge(self, slow: Offer, committed_nusd: int) -> Chosen | None:
+    def others(self, than: Offer) -> list[Choice]:
+        """What else could be called, by the last decision."""
+        choices = self.last.choices if self.last is not None else ()
+        return [choice for choice in choices if choice.offer.name != than.name]
+
+    def hedge(self, slow: Offer, committed_nusd: int, *, only_others: bool = False) -> Chosen | None:
         """A second model beside a slow one, preferably another, if one has room and money at hand."""
         now_s = self.parts.clock()
         choices = self.decide(committed_nusd).choices
         for choice in sorted(choices, key=lambda choice: choice.offer.name == slow.name):
             is_short = choice.offer.name in self.progress.short_of_money
+            if only_others and choice.offer.name == slow.name:
+                continue
             if not is_short and self._may_start(choice, now_s) and self._takes_place(choice):
                 return Chosen(choice, has_place=True)
         return None

@@ -37,6 +37,10 @@ ATTEMPTS_MAX: Final = 12
 """Requests that one completion may cost, hedges and repairs included."""
 STOP_S_MAX: Final = 0.03
 """How long after the deadline the end of cancelled requests is waited for."""
+RESCUE_MEDIANS: Final = 3.0
+"""A rescue starts while so many times the other model's usual duration is left,"""
+RESCUE_SHARE: Final = 0.4
+"""or so much of the time, when nobody knows how long it takes."""
 GUARD_WAIT_S: Final = 1.0
 """How long a call that could also be answered for nothing waits for a cost guard."""
 GUARD_WAIT_AGAIN_S: Final = 0.05
@@ -70,6 +74,8 @@ class Completing:
     attempts: list[Attempt] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
     chooser: Chooser = field(init=False)
+    _is_rescued: bool = False
+    _rescue_at_s: float = float("inf")
 
     def __post_init__(self) -> None:
         self.chooser = Chooser(
@@ -156,27 +162,49 @@ class Completing:
         return min(until_s, now_s + wait_s)
 
     async def _raced(self, attempt: Attempt) -> Attempt | None:
-        """The attempt that gives something first, it or its hedge; None when all failed (which is noted)."""
+        """The attempt that gives something first, it or another beside it; None when all failed (which is noted)."""
         racing = [attempt]
-        delay_s = self._hedge_delay_s(attempt)
-        hedge_at_s = None if delay_s is None else self.parts.clock() + delay_s
+        starts = self._second_starts_s(attempt)
         while racing:
-            until_s = self.shared.deadline_s
-            await self._until_ready(racing, until_s if hedge_at_s is None else min(until_s, hedge_at_s))
+            await self._until_ready(racing, min((self.shared.deadline_s, *starts)))
             for one in [one for one in racing if one.is_ready]:
                 racing.remove(one)
                 if one.failure is None:
                     await self._stop(racing, Outcome.HEDGE_LOST)
                     return one
                 self._failed(one, one.failure)
+            now_s = self.parts.clock()
             if racing and self._left_s() <= 0:
                 await self._stop(racing)
                 raise self._refused(RefusalKind.DEADLINE, deadline_text(self.attempts))
-            if racing and hedge_at_s is not None and self.parts.clock() >= hedge_at_s:
-                hedge_at_s = None
-                if (hedge := self._hedge(attempt)) is not None:
-                    racing.append(hedge)
+            if racing and starts and now_s >= starts[0]:
+                is_rescue = starts.pop(0) >= self._rescue_at_s
+                if (second := self._second(attempt, is_rescue=is_rescue)) is not None:
+                    racing.append(second)
+                    starts.clear()
         return None
+
+    def _second_starts_s(self, attempt: Attempt) -> list[float]:
+        """When a second request may go out beside a slow one: as a hedge, or as a rescue while there is time."""
+        now_s, choice = self.parts.clock(), attempt.choice
+        learned = self.parts.learned.model(choice.offer)
+        starts = []
+        if self.hedges.may_hedge(now_s):
+            delay_s = learned.hedge_delay_s(
+                is_stream=self.shared.is_stream, output_tokens=choice.expected_tokens, now_s=now_s
+            )
+            if delay_s is not None:
+                starts.append(now_s + delay_s)
+        # It isn't late before its usual time is over; what another one needs must be left then.
+        usually_s = learned.usually_within_s(choice.expected_tokens, now_s) or 0.0
+        others = self.chooser.others(choice.offer)
+        needs_s = min(
+            (one.median_s * RESCUE_MEDIANS or self._left_s() * RESCUE_SHARE for one in others), default=0.0
+        )
+        if needs_s:
+            self._rescue_at_s = max(now_s + usually_s, self.shared.deadline_s - needs_s)
+            starts.append(self._rescue_at_s)
+        return sorted(start_s for start_s in starts if start_s < self.shared.deadline_s)
 
     async def _until_ready(self, racing: list[Attempt], until_s: float) -> None:
         woken = self.shared.woken
@@ -194,25 +222,23 @@ class Completing:
         if tasks:
             await asyncio.wait(tasks, timeout=max(STOP_S_MAX, self._left_s()))
 
-    def _hedge_delay_s(self, attempt: Attempt) -> float | None:
+    def _second(self, slow: Attempt, *, is_rescue: bool) -> Attempt | None:
+        """A second request, if one may be made: hedges are few, a rescue is made once for a completion."""
         now_s = self.parts.clock()
-        if not self.hedges.may_hedge(now_s):
+        if len(self.attempts) >= ATTEMPTS_MAX:
             return None
-        choice = attempt.choice
-        delay_s = self.parts.learned.model(choice.offer).hedge_delay_s(
-            is_stream=self.shared.is_stream, output_tokens=choice.expected_tokens, now_s=now_s
-        )
-        return delay_s if delay_s is not None and delay_s < self._left_s() else None
-
-    def _hedge(self, slow: Attempt) -> Attempt | None:
-        """A second request, if one may be made."""
-        now_s = self.parts.clock()
-        if len(self.attempts) >= ATTEMPTS_MAX or not self.hedges.may_hedge(now_s):
+        if is_rescue:
+            if self._is_rescued:
+                return None
+        elif not self.hedges.may_hedge(now_s):
             return None
-        chosen = self.chooser.hedge(slow.choice.offer, self._committed_nusd())
+        chosen = self.chooser.hedge(slow.choice.offer, self._committed_nusd(), only_others=is_rescue)
         if chosen is None:
             return None
-        self.hedges.hedged(now_s)
+        if is_rescue:
+            self._is_rescued = True
+        else:
+            self.hedges.hedged(now_s)
         return self._attempt(chosen, is_hedge=True)
 
     async def _piece(self, attempt: Attempt) -> str | UpstreamAnswer | None:

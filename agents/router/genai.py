@@ -81,6 +81,11 @@ class ModelCallTelemetry:
         self._record_prompts = record_prompts
         self._metrics = None if meter is None else _Metrics(meter)
 
+    @property
+    def is_tracing(self) -> bool:
+        """Whether spans are made, which tell of decisions and attempts."""
+        return self._tracer is not None
+
     @contextmanager
     def call(
         self,

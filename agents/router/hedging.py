@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from agents.router.sketch import DecayingSketch
+from agents.router.sketch import RELATIVE_ERROR, DecayingSketch
 
 RATIO_MAX: Final = 0.05
 WINDOW_HALF_LIFE_S: Final = 600.0
@@ -59,4 +59,5 @@ def hedge_delay(sketch: DecayingSketch, now_s: float) -> float | None:
     first token or whole answer; None while too little is known."""
     if sketch.weight(now_s) < SAMPLES_MIN:
         return None
-    return sketch.quantile(DELAY_QUANTILE, now_s)
+    # The upper end of the quantile's bucket: at its middle, half of what is usual in it would be hedged too.
+    return sketch.quantile(DELAY_QUANTILE, now_s) * (1 + RELATIVE_ERROR)

@@ -22,8 +22,10 @@ LENGTH_MARGIN: Final = 1.5
 LENGTHS_KNOWN: Final = 10.0
 MAX_TOKENS_UNKNOWN: Final = 1_024
 MAX_TOKENS_LEAST: Final = 64
-LONGER: Final = 2.0
+LONGER: Final = 1.1
 """What was given up counts as having taken so many times as long."""
+GAP_S: Final = 300.0
+"""What nobody has asked for so long may have recovered: it counts as unknown again, and gets another chance."""
 LATE_UNKNOWN_S: Final = 2.0
 FRESH_S: Final = 0.02
 """Estimates from many samples hardly change in so short a time: they aren't worked out anew for every call."""
@@ -59,6 +61,7 @@ class ModelLearned:
     pool: dict[Purpose, OutputLengths] = field(default_factory=dict)
     """Lengths of all models' answers."""
     can: dict[Capability, bool] = field(default_factory=dict)
+    _seen_s: float = 0.0
     _lengths: dict[Purpose, tuple[float, Lengths]] = field(default_factory=dict)
     _timings: dict[tuple[int, float], tuple[float, tuple[float, float]]] = field(default_factory=dict)
 
@@ -67,10 +70,21 @@ class ModelLearned:
 
     def answered(self, latency_s: float, first_s: float, output_tokens: int, now_s: float) -> None:
         """Learn from an answer's duration."""
-        self.latency.add(latency_s, now_s)
+        self._add(latency_s, output_tokens, now_s)
         if first_s:
             self.first.add(first_s, now_s)
-        self.by_size.setdefault(size_class(output_tokens), DecayingSketch()).add(latency_s, now_s)
+
+    def _add(self, latency_s: float, output_tokens: int, now_s: float) -> None:
+        by_size = self.by_size.setdefault(size_class(output_tokens), DecayingSketch())
+        if self._is_stale(now_s):
+            for sketch in (self.latency, self.first, *self.by_size.values()):
+                sketch.fade(1.0, now_s)
+        self._seen_s = now_s
+        self.latency.add(latency_s, now_s)
+        by_size.add(latency_s, now_s)
+
+    def _is_stale(self, now_s: float) -> bool:
+        return now_s > self._seen_s + GAP_S
 
     def billed(self, purpose: Purpose, counted: int, usage: Usage, *, was_cut: bool, now_s: float) -> None:
         """Learn from a bill."""
@@ -79,13 +93,17 @@ class ModelLearned:
             for lengths in (self.lengths, self.pool):
                 lengths.setdefault(purpose, OutputLengths()).observe(usage.output_tokens, now_s)
 
-    def took_longer_than(self, elapsed_s: float, output_tokens: int, now_s: float) -> None:
-        """Learn from a request that was given up: its answer would have taken longer. Without this a model that
-        always loses to its hedge, or to deadlines, would look as quick as its last answer in time."""
+    def took_longer_than(
+        self, elapsed_s: float, output_tokens: int, now_s: float, *, is_stream: bool = False
+    ) -> None:
+        """Learn from a request that was given up: its answer (its first token, of a stream) would have taken
+        longer. Without this a model that always loses to its hedge, or to deadlines, would look as quick as its
+        last answer in time."""
         longer_s = elapsed_s * LONGER
         if longer_s > self.median_s(output_tokens, now_s):
-            self.latency.add(longer_s, now_s)
-            self.by_size.setdefault(size_class(output_tokens), DecayingSketch()).add(longer_s, now_s)
+            self._add(longer_s, output_tokens, now_s)
+        if is_stream:
+            self.first.add(longer_s, now_s)
 
     def is_late(self, elapsed_s: float, now_s: float) -> bool:
         """Whether a request that got no answer in so long says something of the model, not of a short deadline."""
@@ -157,7 +175,14 @@ class ModelLearned:
         delay = hedge_delay(sketch, now_s) if sketch else None
         return hedge_delay(self.latency, now_s) if delay is None else delay
 
+    def usually_within_s(self, output_tokens: int, now_s: float) -> float | None:
+        """The 95th percentile of such an answer's duration; None when too little is known."""
+        sketch = self._sketch(output_tokens, now_s)
+        return None if sketch is None else sketch.quantile(0.95, now_s)
+
     def _sketch(self, output_tokens: int, now_s: float) -> DecayingSketch | None:
+        if self._is_stale(now_s):
+            return None
         for sketch in (self.by_size.get(size_class(output_tokens)), self.latency):
             if sketch is not None and sketch.weight(now_s) >= KNOWN_WEIGHT:
                 return sketch

@@ -256,7 +256,9 @@ class Router:
             reply=CompletionReply(
                 completion=completion,
                 refusal=refusal,
-                explanation=completing.explanation() if request.explain else None,
+                explanation=completing.explanation()
+                if request.explain or self.telemetry.is_tracing
+                else None,
             )
         )
 
@@ -306,4 +308,6 @@ def _done(
     span: CallSpan, request: CompletionRequest, reply: CompletionReply, *, text: str = ""
 ) -> CompletionPiece:
     span.finish(reply)
+    if not request.explain:  # it was for the trace alone
+        reply = msgspec.structs.replace(reply, explanation=None)
     return CompletionPiece(text=text, reply=reply)

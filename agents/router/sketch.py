@@ -60,6 +60,14 @@ class DecayingSketch:
         self._total += weight
         self._sum += weight * value
 
+    def fade(self, weight: float, now_s: float) -> None:
+        """Let all that was seen be worth no more than so many fresh samples."""
+        if (known := self.weight(now_s)) > weight:
+            factor = weight / known
+            self._weights = [one * factor for one in self._weights]
+            self._total *= factor
+            self._sum *= factor
+
     def weight(self, now_s: float) -> float:
         """How many fresh samples all that was seen is worth."""
         return self._total * self._decay(now_s)

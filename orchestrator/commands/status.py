@@ -111,6 +111,7 @@ def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> An
     from rich.table import Table
     from rich.text import Text
 
+    from agents.cost_guard.report import dollars
     from orchestrator.clean import clean
 
     title = "tasks" if len(tasks) == total else f"tasks (the newest {len(tasks)} of {total})"
@@ -133,7 +134,7 @@ def _tasks_table(tasks: "list[TaskRecord]", total: int, *, detailed: bool) -> An
             Text(task.state, style=colours.get(task.state, "")),
             f"{steps} {task.percent} %",
             str(task.findings) if task.result_subject else "-",
-            f"${task.cost_nusd / 1e9:.4f}",
+            dollars(task.cost_nusd),
             task.created_at[:19].replace("T", " "),
             Text(clean(task.reason if detailed else task.reason[:60])),
         )

@@ -65,14 +65,14 @@ def test_the_delay_is_unknown_before_twenty_samples() -> None:
         sketch.add(1.0, 0.0)
         assert hedge_delay(sketch, 0.0) is None
     sketch.add(1.0, 0.0)
-    assert hedge_delay(sketch, 0.0) == pytest.approx(1.0, rel=0.05)
+    assert hedge_delay(sketch, 0.0) == pytest.approx(1.0, rel=0.1)
 
 
 def test_the_delay_is_what_nineteen_of_twenty_stay_below() -> None:
     sketch = DecayingSketch()
     for tick in range(1, 101):
         sketch.add(tick / 10, 0.0)
-    assert hedge_delay(sketch, 0.0) == pytest.approx(9.5, rel=0.05)
+    assert hedge_delay(sketch, 0.0) == pytest.approx(9.5, rel=0.1)
 
 
 def test_a_share_above_one_is_refused() -> None:

@@ -1,6 +1,13 @@
 """What is learned of models: how long answers take and are, without being fooled by what was given up."""
 
-from agents.router.learned import FRESH_S, MAX_TOKENS_LEAST, MAX_TOKENS_UNKNOWN, Learned
+from agents.router.learned import (
+    FRESH_S,
+    GAP_S,
+    MAX_TOKENS_LEAST,
+    MAX_TOKENS_UNKNOWN,
+    Learned,
+    ModelLearned,
+)
 from agents.router.offers import Offer
 from schemas.llm import Purpose, Usage
 
@@ -91,3 +98,31 @@ def test_a_timeout_is_the_models_fault_only_beyond_what_it_usually_takes() -> No
         model.answered(0.1, 0.0, 100, NOW_S)
     assert not model.is_late(0.05, NOW_S)
     assert model.is_late(0.5, NOW_S)
+
+
+def test_what_nobody_asked_for_a_while_is_unknown_again_and_soon_known_anew() -> None:
+    learned = ModelLearned(QUICK)
+    for number in range(50):
+        learned.answered(9.0, 0.0, 20, 1_000.0 + number)
+    assert learned.timing(1.0, 20, 1_060.0)[0] is not None
+    later_s = 1_050.0 + GAP_S
+    assert learned.timing(1.0, 20, later_s) == (None, 0.0)
+    for number in range(6):
+        learned.answered(0.2, 0.0, 20, later_s + number)
+    p_in_time, median_s = learned.timing(1.0, 20, later_s + 6)
+    assert p_in_time is not None
+    assert p_in_time > 0.7
+    assert median_s < 0.25
+
+
+def test_a_stream_that_was_given_up_makes_the_next_hedge_wait_longer() -> None:
+    learned = ModelLearned(QUICK)
+    for number in range(30):
+        learned.answered(1.0, 0.1, 20, 1_000.0 + number * 0.01)
+    before_s = learned.hedge_delay_s(is_stream=True, output_tokens=20, now_s=1_001.0)
+    for _ in range(5):
+        learned.took_longer_than(2.0, 20, 1_001.0, is_stream=True)
+    after_s = learned.hedge_delay_s(is_stream=True, output_tokens=20, now_s=1_001.0)
+    assert before_s is not None
+    assert after_s is not None
+    assert after_s > 2.0 > before_s

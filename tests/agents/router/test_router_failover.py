@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from provider import Provider, Reply
 from routerlab import PRICE, Lab, ask, complete
+from until import until
 
 from agents.router.offers import Offer, Price, PriceTier
 
@@ -30,7 +31,7 @@ async def test_no_call_fails_when_the_primary_dies_under_load(
         return reply.completion.provider
 
     calls = [asyncio.create_task(caller(number)) for number in range(200)]
-    await asyncio.sleep(0.15)
+    await until(lambda: len(primary.billed) >= 5)
     await asyncio.to_thread(primary.stop)
     answered_by = await asyncio.gather(*calls)
     assert "cheap" in answered_by

@@ -135,4 +135,47 @@ async def test_a_model_that_keeps_losing_to_its_hedge_is_known_to_be_slow(
     before_s = router.learned.model(offers[0]).latency.quantile(0.99, time.time())
     earn(router)
     await complete(router, ask(max_tokens=50))
-    assert router.learned.model(offers[0]).latency.quantile(0.99, time.time()) > 1.5 * before_s
+    assert router.learned.model(offers[0]).latency.quantile(0.99, time.time()) > 1.2 * before_s
+
+
+async def test_a_call_is_rescued_from_a_hanging_provider_while_there_is_time(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    hanging, other = start_provider(Reply(hangs=True)), start_provider(Reply(text="Saved.", delay_s=0.02))
+    offers = guarded.paid(hanging, "hanging"), guarded.paid(other, "other", rank=1)
+    router = guarded.router(*offers, hedge_ratio_max=0.0)
+    for is_stream in (False, True):
+        started_s = time.monotonic()
+        pieces = router._pieces(ask(max_tokens=50), time.time() + 1.5, "", is_stream=is_stream)
+        replies = [piece.reply async for piece in pieces if piece.reply is not None]
+        assert time.monotonic() - started_s < 1.5
+        completion = replies[0].completion
+        assert completion is not None, replies[0].refusal
+        assert (completion.provider, completion.text) == ("other", "Saved.")
+    assert await hanging.until_idle()
+    guarded.assert_idle()
+
+
+async def test_a_provider_that_hangs_under_load_costs_no_answer_and_is_soon_left_alone(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    hanging, other = start_provider(Reply(delay_s=0.01)), start_provider(Reply(delay_s=0.02))
+    offers = guarded.paid(hanging, "hanging"), guarded.paid(other, "other", rank=1)
+    router = guarded.router(*offers, hedge_ratio_max=0.0)
+    for offer in offers:
+        teach(router, offer)
+
+    async def caller(number: int) -> str:
+        await asyncio.sleep(number * 0.01)
+        reply = await complete(router, ask(f"question {number}", max_tokens=20), within_s=2.0)
+        assert reply.completion is not None, reply.refusal
+        return reply.completion.provider
+
+    calls = [asyncio.create_task(caller(number)) for number in range(150)]
+    await asyncio.sleep(0.3)
+    hanging.behaviour = Reply(hangs=True)
+    answered_by = await asyncio.gather(*calls)
+    assert answered_by[-1] == "other"
+    late = [await complete(router, ask(f"later {number}"), within_s=1.0) for number in range(5)]
+    assert all(reply.completion is not None for reply in late)
+    guarded.assert_idle()

@@ -1,1 +1,0 @@
-"""Knowledge: documents in chunks, found by their words and by their meaning."""
