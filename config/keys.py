@@ -126,6 +126,11 @@ def _found(key: Key, value: Any) -> str:
     return shown(f"{value}")
 
 
+def _plain(bound: float) -> str:
+    """1, 3,600 or 0.1: `Annotated` caches equal bounds, so that 1 and 1.0 may come as either."""
+    return f"{int(bound):,}" if float(bound).is_integer() else f"{bound:,}"
+
+
 def expected(key: Key) -> str:
     """What the key takes, in words."""
     if key.kind is Literal:
@@ -134,7 +139,7 @@ def expected(key: Key) -> str:
     if key.kind in (int, float):
         noun = "a whole number" if key.kind is int else "a number"
         bounds = key.annotation.__metadata__[0]
-        return f"{noun} from {bounds.ge:,} to {bounds.le:,}"
+        return f"{noun} from {_plain(bounds.ge)} to {_plain(bounds.le)}"
     if key.kind is tuple:
         return f"a list of at most {key.annotation.__metadata__[0].max_length} folders"
     bounds = key.annotation.__metadata__[0] if hasattr(key.annotation, "__metadata__") else None

@@ -14,6 +14,12 @@ from schemas.cost import (
     StateReply,
     StateRequest,
 )
+from schemas.knowledge import (
+    KnowledgeAddReply,
+    KnowledgeAddRequest,
+    KnowledgeSearchReply,
+    KnowledgeSearchRequest,
+)
 from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
 
 SERVICE_ROOT: Final = "rpc"
@@ -46,4 +52,8 @@ SERVICES: Final = (
     ServiceType("cost.settle", SettleRequest, SettleReply, "Book what calls cost, once each."),
     ServiceType("cost.release", ReleaseRequest, Release, "Give held money back."),
     ServiceType("cost.state", StateRequest, StateReply, "What is spent and held of each limit."),
+    ServiceType(
+        "knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply, "Passages about a question."
+    ),
+    ServiceType("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply, "Add or replace a document."),
 )

