@@ -27,8 +27,8 @@ class PlainNats:
         self._send(f"SUB {subject} 1\r\nPING\r\n")
         self._until(b"PONG")
 
-    def publish(self, subject: str, payload: bytes) -> None:
-        self._send(f"PUB {subject} {len(payload)}\r\n{payload.decode()}\r\nPING\r\n")
+    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        self._send(f"PUB {subject} {reply} {len(payload)}\r\n{payload.decode()}\r\nPING\r\n")
         self._until(b"PONG")
 
     def next_message(self) -> tuple[str, bytes]:
