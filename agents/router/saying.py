@@ -110,6 +110,9 @@ def no_model_text(dropped: Sequence[Dropped]) -> str:
     """Why none of the models can be called, each with its reason; what to do when there are none at all."""
     if not dropped:
         return "no model is known: start one (`labverse up --local-model`, Ollama) or set a provider's key"
+    keys = dict.fromkeys(one.offer.key_variable for one in dropped if not one.offer.has_key)
+    if all(not one.offer.has_key for one in dropped):
+        return f"no model can be called: set {' or '.join(keys)}, or start a local server such as Ollama"
     reasons = [f"{one.offer.name}: {one.reason}" for one in dropped[:REASONS_MAX]]
     more = f"; and {len(dropped) - REASONS_MAX} more" if len(dropped) > REASONS_MAX else ""
     return f"no model can take this call: {'; '.join(reasons)}{more}"

@@ -97,7 +97,7 @@ async def test_a_missing_key_is_named_by_its_variable(guarded: Lab, start_provid
     offer = guarded.paid(provider, has_key=False, key_variable="DASHSCOPE_API_KEY")
     reply = await complete(guarded.router(offer), ask())
     assert reply.refusal is not None
-    assert "paid/m: no key: set DASHSCOPE_API_KEY" in reply.refusal.message
+    assert "set DASHSCOPE_API_KEY" in reply.refusal.message
 
 
 async def test_no_model_at_all_is_told_with_what_to_do(guarded: Lab) -> None:
