@@ -22,6 +22,7 @@ from bus.connection import Connection
 from bus.embedded import server_binary
 from bus.streams import MESSAGE_SIZE_MAX
 from config.load import load
+from config.providers import load_providers
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose.yaml"
@@ -141,6 +142,14 @@ def test_labverse_is_told_where_everything_is_in_settings_that_exist(
     assert settings.bus.password.reveal() == PASSWORD
     assert settings.telemetry.endpoint == "http://jaeger:4318"
     assert services["labverse"]["depends_on"]["nats"]["condition"] == "service_healthy"
+
+
+def test_the_providers_file_loads_and_names_the_services(services: dict[str, dict[str, Any]]) -> None:
+    providers = load_providers(ROOT / "deploy" / "ai_providers.yaml")
+    assert "ollama" in services
+    assert providers.rows["ollama"].base_url == "http://ollama:11434/v1"
+    keys = {providers.rows[one.provider].key_variable for one in providers.listed} - {""}
+    assert keys <= set(services["labverse"]["environment"])
 
 
 def test_secrets_reach_only_those_who_need_them(services: dict[str, dict[str, Any]]) -> None:
@@ -267,6 +276,7 @@ def test_the_health_check_of_labverse_passes_while_its_agents_are_there(
         **services["labverse"]["environment"],
         "NATS_URL": nats.url,
         "LABVERSE_DATA": str(tmp_path),
+        "LABVERSE_LLM__PROVIDERS_FILE": str(ROOT / "deploy" / "ai_providers.yaml"),  # where it lies outside
         "HOME": str(tmp_path),
         "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     }
