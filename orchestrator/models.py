@@ -22,7 +22,7 @@ from config.settings import Settings
 from orchestrator.local.discovery import Found, discover
 from orchestrator.local.probe import Probes
 from orchestrator.local.supervisor import LocalModel, LocalModelError, local_model
-from orchestrator.offers import OfferBook, build_offers, check, found_offers
+from orchestrator.offers import RANK_FOUND, OfferBook, build_offers, check, found_offers
 from orchestrator.shell import UserError
 from orchestrator.upstream import OpenAIUpstream
 from orchestrator.upstream.endpoint import Endpoint
@@ -34,8 +34,6 @@ DISCOVER_S: Final = 30.0
 KEEP_WARM_S: Final = 240.0
 """Ollama unloads a model that nobody used for five minutes."""
 WARM_TIMEOUT_S: Final = 120.0
-PROBES_AT_ONCE: Final = 1
-"""A probe on a small machine takes all of it."""
 OWN_PROVIDER: Final = "local"
 OWN_CONTEXT_TOKENS: Final = 4_096
 OWN_SLOTS: Final = 2
@@ -83,13 +81,15 @@ class Models:
         rows = [(name, self._listed.endpoints[name].base_url) for name in self._listed.local_providers()]
         self.found, self.was_asked = tuple(await discover(rows)), True
         book = self._listed
-        reachable = {one.provider for one in self.found}
+        reachable = {one.provider: one for one in self.found}
         for one in self.found:
             book = found_offers(self.providers, book, one.provider, one.models)
         offers = []
         for offer in book.offers:
-            if offer.is_local and offer.provider not in reachable and offer.provider != OWN_PROVIDER:
-                continue  # a server that isn't there costs each call a refused connection
+            if offer.is_local and (
+                offer.provider not in reachable or not is_served(offer, reachable[offer.provider])
+            ):
+                continue  # what isn't there would cost each call a refusal
             offers.append(replace(offer, can={**offer.can, **self.can.get(offer.name, {})}))
         if self.own is not None and self.own.is_running:
             offers.insert(0, _own_offer(self.own, self.can))
@@ -103,17 +103,25 @@ class Models:
         self.can[offer.name] = can
         return can
 
-    async def keep_current(self) -> None:
+    async def keep_current(self, learned: Learned) -> None:
         """Discover and probe, until cancelled."""
         while True:
             for offer in self.offers():
-                if offer.is_local and offer.name not in self.can:
+                if offer.name not in self.can and self._is_probed(offer):
                     can = await self.probe(offer)
+                    learned.model(offer).can.update(can)
                     log.info(
                         "%s can: %s", offer.name, ", ".join(c for c, yes in can.items() if yes) or "text"
                     )
             await asyncio.sleep(DISCOVER_S)
             await self.refresh()
+
+    def _is_probed(self, offer: Offer) -> bool:
+        """Local models that are in use anyway: asking all that an Ollama has would load them one by one."""
+        if not offer.is_local:
+            return False
+        server = next((one for one in self.found if one.provider == offer.provider), None)
+        return offer.rank < RANK_FOUND or (server is not None and len(server.models) == 1)
 
     async def keep_warm(self, learned: Learned) -> None:
         """Load the first local model, and keep those that are used in memory, until cancelled."""
@@ -144,6 +152,12 @@ class Models:
     async def aclose(self) -> None:
         await self._probes.aclose()
         await self.upstream.aclose()
+
+
+def is_served(offer: Offer, server: Found) -> bool:
+    """Whether a server has this model. One that serves a single model answers to any name."""
+    names = {model.name for model in server.models}
+    return len(names) <= 1 or offer.model in names or f"{offer.model}:latest" in names
 
 
 def _own_offer(own: LocalModel, can: Mapping[str, dict[Capability, bool]]) -> Offer:

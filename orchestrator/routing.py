@@ -112,7 +112,7 @@ async def routing(
 def _chores(bus: Bus, router: Router, models: Models, ready: asyncio.Event) -> "list[asyncio.Task[None]]":
     return [
         start(router.serve(ready), "router"),
-        start(models.keep_current(), "models"),
+        start(models.keep_current(router.learned), "models"),
         start(models.keep_warm(router.learned), "warm models"),
         start(tell(bus, router.router_id, router.learned, models.offers, time.time), "router figures"),
     ]
