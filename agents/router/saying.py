@@ -88,7 +88,7 @@ def budget_text(budget: BudgetState) -> str:
     reset = f"; it resets at {budget.resets_at}" if budget.resets_at else ""
     stop = f", spending stops at {usd(budget.stop_nusd)}" if budget.stop_nusd != budget.limit_nusd else ""
     return (
-        f"budget of {budget.limit} is exhausted: {usd(budget.spent_nusd)} spent and "
+        f"budget of {budget.limit} {'leaves too little for this call' if _left_nusd(budget) else 'is exhausted'}: {usd(budget.spent_nusd)} spent and "
         f"{usd(budget.reserved_nusd)} reserved of {usd(budget.limit_nusd)}{stop}{reset}"
     )
 

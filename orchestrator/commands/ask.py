@@ -161,6 +161,8 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
     prompt = sys.stdin.read(PROMPT_CHARS_MAX + 1) if args.prompt == "-" else args.prompt
     if not prompt.strip():
         raise UserError("there is no question: give it as an argument, or - and on stdin")
+    if any(not _is_text(text) for text in (prompt, args.system)):
+        raise UserError("the question is no UTF-8 text: convert it, or show a picture with --image")
     if len(prompt) > PROMPT_CHARS_MAX:
         raise UserError(f"the question has more than {PROMPT_CHARS_MAX:,} characters")
     if args.max_cost is not None and not 0 <= args.max_cost <= 1_000_000:
@@ -191,6 +193,15 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
         cache=not args.no_cache,
         explain=args.explain or args.json,
     )
+
+
+def _is_text(text: str) -> bool:
+    """Bytes that are no UTF-8 come from the terminal and from stdin as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _schema(path: str) -> dict[str, Any]:

@@ -338,3 +338,17 @@ def test_a_mistake_is_said_in_one_line(
     assert said in only_line(done.stderr)
     assert done.stdout == ""
     assert provider.calls == 0
+
+
+def test_a_question_that_is_no_text_is_refused(asking: Labverse, provider: Provider) -> None:
+    done = subprocess.run(
+        asking.command("ask", "-"),
+        input=bytes(range(256)),
+        capture_output=True,
+        timeout=60,
+        env=asking.env,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"no UTF-8 text" in done.stderr
+    assert not provider.requests
