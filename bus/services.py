@@ -13,12 +13,6 @@ from schemas.cost import (
     StateReply,
     StateRequest,
 )
-from schemas.knowledge import (
-    KnowledgeAddReply,
-    KnowledgeAddRequest,
-    KnowledgeSearchReply,
-    KnowledgeSearchRequest,
-)
 from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
 
 LLM_COMPLETE: Final = Service("llm.complete", CompletionRequest, CompletionReply)
@@ -28,6 +22,3 @@ COST_RESERVE: Final = Service("cost.reserve", ReserveRequest, ReserveReply)
 COST_SETTLE: Final = Service("cost.settle", SettleRequest, SettleReply)
 COST_RELEASE: Final = Service("cost.release", ReleaseRequest, Release)
 COST_STATE: Final = Service("cost.state", StateRequest, StateReply)
-
-KNOWLEDGE_SEARCH: Final = Service("knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply)
-KNOWLEDGE_ADD: Final = Service("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply)

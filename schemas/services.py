@@ -14,12 +14,6 @@ from schemas.cost import (
     StateReply,
     StateRequest,
 )
-from schemas.knowledge import (
-    KnowledgeAddReply,
-    KnowledgeAddRequest,
-    KnowledgeSearchReply,
-    KnowledgeSearchRequest,
-)
 from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
 
 SERVICE_ROOT: Final = "rpc"
@@ -55,5 +49,4 @@ SERVICES: Final = (
     ServiceType(
         "knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply, "Passages about a question."
     ),
-    ServiceType("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply, "Add or replace a document."),
 )
