@@ -46,7 +46,4 @@ SERVICES: Final = (
     ServiceType("cost.settle", SettleRequest, SettleReply, "Book what calls cost, once each."),
     ServiceType("cost.release", ReleaseRequest, Release, "Give held money back."),
     ServiceType("cost.state", StateRequest, StateReply, "What is spent and held of each limit."),
-    ServiceType(
-        "knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply, "Passages about a question."
-    ),
 )
