@@ -87,8 +87,9 @@ def budget_text(budget: BudgetState) -> str:
     """Which limit, what is used and held of it, and when it resets, in one line."""
     reset = f"; it resets at {budget.resets_at}" if budget.resets_at else ""
     stop = f", spending stops at {usd(budget.stop_nusd)}" if budget.stop_nusd != budget.limit_nusd else ""
+    how = "leaves too little for this call" if _left_nusd(budget) else "is exhausted"
     return (
-        f"budget of {budget.limit} {'leaves too little for this call' if _left_nusd(budget) else 'is exhausted'}: {usd(budget.spent_nusd)} spent and "
+        f"budget of {budget.limit} {how}: {usd(budget.spent_nusd)} spent and "
         f"{usd(budget.reserved_nusd)} reserved of {usd(budget.limit_nusd)}{stop}{reset}"
     )
 
