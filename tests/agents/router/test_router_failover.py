@@ -59,24 +59,23 @@ async def test_traffic_comes_back_after_an_outage_one_probe_first_and_then_by_an
         await complete(router, ask())
     assert router.breakers.opens_at(router.offers()[0]) > time.time()
 
-    primary.behaviour = Reply(delay_s=0.03)
-    primary.running_max = 0
-    running_at: list[tuple[float, int]] = []
+    delay_s = 0.1
+    primary.behaviour = Reply(delay_s=delay_s)
+    requests_before = len(primary.requests)
     started_s = time.monotonic()
 
     async def caller() -> None:
-        while time.monotonic() < started_s + 1.2:
+        # However slow the machine is, it comes back within ten seconds.
+        while len(primary.requests) - requests_before <= 15 and time.monotonic() < started_s + 10:
             reply = await complete(router, ask())
             assert reply.completion is not None
-            running_at.append((time.monotonic(), primary.running))
 
-    calls_before = primary.calls
     await asyncio.gather(*(caller() for _ in range(30)))
-    arrivals = sorted(received.at_s for received in primary.requests[calls_before:])
+    arrivals = sorted(received.at_s for received in primary.requests[requests_before:])
     assert len(arrivals) > 10, "traffic did not come back"
-    first_round = [at_s for at_s in arrivals if at_s < arrivals[0] + 0.03]
+    first_round = [at_s for at_s in arrivals if at_s < arrivals[0] + delay_s]
     assert len(first_round) == 1, "more than one probe"
-    second_round = [at_s for at_s in arrivals if arrivals[0] + 0.03 <= at_s < arrivals[0] + 0.06]
+    second_round = [at_s for at_s in arrivals if arrivals[0] + delay_s <= at_s < arrivals[0] + 2 * delay_s]
     assert len(second_round) <= 3
     guarded.assert_idle()
 
