@@ -79,8 +79,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
 
 
-class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model call. Its deadline travels with the request, as the bus does for every request.
+
+    Unknown fields are refused: a limit on money that is written wrong must not be dropped in silence.
 
     Attributes:
         call_id: identity of the call, for money and traces; the router makes one when it is empty.

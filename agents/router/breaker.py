@@ -17,7 +17,8 @@ from agents.router.upstream import FailureKind
 OPEN_S_MAX: Final = 3_600.0
 """No breaker opens for longer, whatever a Retry-After says."""
 CLOCK_SKEW_S_MAX: Final = 60.0
-PAUSE_LONG_S: Final = 300.0
+PAUSE_LONG_S: Final = 60.0
+"""For a key or credit that is wanting: soon enough after somebody mended it."""
 PAUSE_RATE_LIMITED_S: Final = 1.0
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 60.0

@@ -18,6 +18,8 @@ MARGIN_TOKENS: Final = 8
 COUNTED_MIN: Final = 64
 """Smaller prompts count as this many: what a chat template adds would look like a huge ratio."""
 RATIO_MAX: Final = 1_000.0
+SIZES: Final = (COUNTED_MIN, 512)
+"""Prompts below, between and above so many counted tokens are learned apart."""
 
 ANSWER_TOKENS_USUAL: Final = 300.0
 ANSWER_PRIOR_WEIGHT: Final = 3.0
@@ -29,8 +31,44 @@ class Correction:
 
     The largest of the last `SAMPLES_MAX` ratios, and a margin. So it jumps up with the first bill that is larger
     than expected, and comes down only when that many more bills stayed below: one in 65 at most exceeds it even
-    without the margin, as long as bills come from one distribution.
+    without the margin, as long as bills come from one distribution. Prompts of other sizes are another one: what
+    short prompts teach is not believed of long ones, for which the bound stands until they teach themselves.
     """
+
+    __slots__ = ("_by_size",)
+
+    def __init__(self) -> None:
+        self._by_size = tuple(_Ratios() for _ in range(len(SIZES) + 1))
+
+    def observe(self, counted: int, billed: int, now_s: float) -> None:
+        """Learn from one bill. Without tokens on it, it says nothing (some servers always bill 0)."""
+        if counted > 0 and billed > 0:
+            self._by_size[_size(counted)].add(min(billed / max(counted, COUNTED_MIN), RATIO_MAX), now_s)
+
+    def factor(self, now_s: float, counted: int = SIZES[-1]) -> float | None:
+        """What to multiply counted tokens by (at least `COUNTED_MIN` of them), for prompts of the size of `counted`;
+        None before `SAMPLES_MIN` bills."""
+        return self._by_size[_size(counted)].factor(now_s)
+
+    def corrected(self, counted: int, bound: int, now_s: float) -> int:
+        """Tokens to reserve money for: the bound until something is learned, then what bills say, be it more."""
+        return self.corrected_by(self.factor(now_s, counted), counted, bound)
+
+    @staticmethod
+    def corrected_by(factor: float | None, counted: int, bound: int) -> int:
+        """As `corrected`, by a factor that was asked for before. Never less than what was counted: a provider that
+        bills little for one prompt may bill another in full."""
+        if factor is None:
+            return bound
+        return max(math.ceil(max(counted, COUNTED_MIN) * factor), counted) + MARGIN_TOKENS
+
+
+def _size(counted: int) -> int:
+    return sum(counted >= size for size in SIZES)
+
+
+class _Ratios:
+    """The last ratios of billed to counted tokens of prompts of one size."""
 
     __slots__ = ("_known", "_ratios")
 
@@ -39,14 +77,11 @@ class Correction:
         self._known: tuple[float, float, float | None] | None = None
         """The factor, and from when until when it stands without another bill."""
 
-    def observe(self, counted: int, billed: int, now_s: float) -> None:
-        """Learn from one bill. Without tokens on it, it says nothing (some servers always bill 0)."""
-        if counted > 0 and billed > 0:
-            self._ratios.append((now_s, min(billed / max(counted, COUNTED_MIN), RATIO_MAX)))
-            self._known = None
+    def add(self, ratio: float, now_s: float) -> None:
+        self._ratios.append((now_s, ratio))
+        self._known = None
 
     def factor(self, now_s: float) -> float | None:
-        """What to multiply counted tokens by (at least `COUNTED_MIN` of them); None before `SAMPLES_MIN` bills."""
         if self._known is not None and self._known[0] <= now_s <= self._known[1]:
             return self._known[2]
         oldest_s = now_s - MEMORY_S
@@ -58,17 +93,6 @@ class Correction:
         forgets_s = min((at_s for at_s, _ in fresh), default=now_s) + MEMORY_S
         self._known = (now_s, forgets_s, factor)
         return factor
-
-    def corrected(self, counted: int, bound: int, now_s: float) -> int:
-        """Tokens to reserve money for: the bound until something is learned, then what bills say, be it more."""
-        return self.corrected_by(self.factor(now_s), counted, bound)
-
-    @staticmethod
-    def corrected_by(factor: float | None, counted: int, bound: int) -> int:
-        """As `corrected`, by a factor that was asked for before."""
-        if factor is None:
-            return bound
-        return math.ceil(max(counted, COUNTED_MIN) * factor) + MARGIN_TOKENS
 
 
 class OutputLengths:

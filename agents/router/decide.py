@@ -210,7 +210,7 @@ def _weigh(
 ) -> Choice | Dropped:
     offer, learned, request, price = view.offer, view.learned, facts.request, view.offer.price
     counted, bound = facts.counted_tokens + view.more_counted, facts.bound_tokens + view.more_bound
-    factor = learned.correction.factor(now_s)
+    factor = learned.correction.factor(now_s, counted)
     tokens = learned.correction.corrected_by(factor, counted, bound)
     room = offer.context_tokens - min(tokens, counted * 2)
     if room < ANSWER_TOKENS_LEAST:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agents.router.breaker import (
     OPEN_S_MAX,
+    PAUSE_LONG_S,
     PAUSE_S_MAX,
     UNLIMITED,
     BreakerState,
@@ -116,7 +117,7 @@ def test_a_success_between_failures_starts_the_count_again() -> None:
 
 @pytest.mark.parametrize("kind", [FailureKind.BAD_KEY, FailureKind.OUT_OF_CREDIT])
 def test_what_no_retry_helps_opens_it_at_once_and_for_long(kind: FailureKind) -> None:
-    assert after_failure(BreakerState(), kind, NOW_S).open_until_s == NOW_S + 300
+    assert after_failure(BreakerState(), kind, NOW_S).open_until_s == NOW_S + PAUSE_LONG_S
 
 
 def test_a_rate_limit_opens_it_for_what_the_provider_asks() -> None:
@@ -191,5 +192,5 @@ def test_an_opening_too_far_ahead_is_not_believed() -> None:
     rogue = BreakerState(open_until_s=NOW_S + 1e9, failures=3, reason="timeout", opened_by="wrong clock")
     assert not is_open(rogue, NOW_S)
     assert believable(rogue, NOW_S) == BreakerState()
-    assert after_failure(rogue, FailureKind.BAD_KEY, NOW_S).open_until_s == NOW_S + 300
+    assert after_failure(rogue, FailureKind.BAD_KEY, NOW_S).open_until_s == NOW_S + PAUSE_LONG_S
     assert believable(opened(), NOW_S) == opened()

@@ -41,7 +41,7 @@ def test_what_is_reserved_grows_with_what_was_counted(bills: list[tuple[int, flo
     correction = Correction()
     for each, ratio in bills:
         correction.observe(each, max(1, int(each * ratio)), 0.0)
-    assert correction.corrected(counted, 0, 0.0) <= correction.corrected(counted + 1, 0, 0.0)
+    assert correction.corrected(counted, 1 << 20, 0.0) <= correction.corrected(counted + 1, 1 << 20, 0.0)
 
 
 def test_it_jumps_up_with_the_first_bill_that_is_larger() -> None:
@@ -84,7 +84,8 @@ def test_a_bill_without_tokens_teaches_nothing(billed: int, counted: int) -> Non
 
 def test_what_a_template_adds_to_a_tiny_prompt_does_not_spoil_the_factor() -> None:
     correction = learned(1.0, times=5)
-    correction.observe(5, 45, 0.0)
+    for _ in range(3):
+        correction.observe(5, 45, 0.0)
     factor = correction.factor(0.0)
     assert factor is not None
     assert factor < 1.2
@@ -116,3 +117,16 @@ def test_many_answers_outweigh_what_is_usual() -> None:
     assert lengths.expected(0.0) == pytest.approx(20, abs=3)
     lengths.observe(0, 0.0)
     assert lengths.weight(0.0) == pytest.approx(300)
+
+
+def test_what_short_prompts_teach_is_not_believed_of_long_ones() -> None:
+    correction = Correction()
+    for _ in range(300):
+        correction.observe(9, 2, 0.0)
+    assert correction.corrected(7_500, 30_000, 0.0) == 30_000
+    for _ in range(3):
+        correction.observe(7_500, 7_502, 0.0)
+    for _ in range(300):
+        correction.observe(9, 2, 0.0)
+    assert 7_502 <= correction.corrected(7_500, 30_000, 0.0) < 10_000
+    assert correction.corrected(60, 300, 0.0) >= 60, "one of the same size may be billed in full"
