@@ -95,6 +95,8 @@ class Desk(Generic[Request, Reply]):
         try:
             for subscription in subscriptions:
                 await subscription.unsubscribe()
+            # Twice, as in `open`: until the server has taken it, a caller would wait in vain.
+            await self._connection.client.flush(timeout=1)
             await self._connection.client.flush(timeout=1)
         except (nats.errors.Error, OSError) as error:
             log.debug("not unsubscribed: %s", error_text(error))

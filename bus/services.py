@@ -13,12 +13,22 @@ from schemas.cost import (
     StateReply,
     StateRequest,
 )
-from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
+from schemas.knowledge import (
+    KnowledgeAddReply,
+    KnowledgeAddRequest,
+    KnowledgeSearchReply,
+    KnowledgeSearchRequest,
+)
+from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest, ModelsReply, ModelsRequest
 
 LLM_COMPLETE: Final = Service("llm.complete", CompletionRequest, CompletionReply)
+LLM_MODELS: Final = Service("llm.models", ModelsRequest, ModelsReply)
 LLM_STREAM: Final = Service("llm.stream", CompletionRequest, CompletionPiece)
 
 COST_RESERVE: Final = Service("cost.reserve", ReserveRequest, ReserveReply)
 COST_SETTLE: Final = Service("cost.settle", SettleRequest, SettleReply)
 COST_RELEASE: Final = Service("cost.release", ReleaseRequest, Release)
 COST_STATE: Final = Service("cost.state", StateRequest, StateReply)
+
+KNOWLEDGE_SEARCH: Final = Service("knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply)
+KNOWLEDGE_ADD: Final = Service("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply)

@@ -19,6 +19,7 @@ from orchestrator.commands import (
     costs,
     dead,
     doctor,
+    knowledge,
     providers,
     review,
     schema,
@@ -36,6 +37,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     agent,
     providers,
     costs,
+    knowledge,
     submit,
     watch,
     status,
@@ -46,7 +48,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     doctor,
 )
 
-WITH_ACTIONS = frozenset({"config", "dead"})
+WITH_ACTIONS = frozenset({"config", "dead", "knowledge"})
 
 EXAMPLES = """\
 examples:
@@ -55,6 +57,7 @@ examples:
   labverse review . --format sarif --output review.sarif
   labverse ask "why is the sky blue?"   by the cheapest model that is quick enough
   labverse costs --advice               what models cost, and where to save
+  labverse knowledge search "…"         what the expert documents say about it
   labverse up                           keep agents running for services that publish tasks
   labverse status                       tasks, agents and streams
 """

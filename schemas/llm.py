@@ -254,6 +254,40 @@ class CompletionReply(msgspec.Struct, frozen=True, kw_only=True):
     explanation: Explanation | None = None
 
 
+class ModelsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which models can be called, by a request that asks for this privacy and tier without naming a model?"""
+
+    privacy: Privacy = Privacy.ANY
+    tier: Tier = Tier.SMALL
+
+
+class ModelOffered(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as a router would call it now.
+
+    Attributes:
+        input_nusd, output_nusd: price of a million tokens, for a request of usual size; 0 for free ones.
+        concurrency: requests at once that its provider takes.
+        answer_s: median time of late to a whole answer of about a thousand tokens; 0 when nothing is known.
+    """
+
+    model: str
+    is_local: bool
+    tier: Tier
+    context_tokens: int
+    output_tokens_max: int
+    input_nusd: int = 0
+    output_nusd: int = 0
+    per_request_nusd: int = 0
+    concurrency: int = 1
+    answer_s: float = 0.0
+
+
+class ModelsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The models in the operator's order."""
+
+    models: tuple[ModelOffered, ...] = ()
+
+
 class CompletionPiece(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of the answer of `llm.stream`: text as it comes, and `reply` with the last one.
 

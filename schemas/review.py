@@ -128,11 +128,20 @@ class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):
     started_at: str = ""
 
 
+class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that a value passes on its way from where it comes in to where it does harm. `line` is 1-based."""
+
+    path: str
+    line: int
+    what: str
+
+
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """What one analyser says about one place.
 
     Attributes:
-        analyser: `bandit`, `ruff`, `detect-secrets`, `labverse` (our own rules).
+        analyser: `bandit`, `ruff`, `detect-secrets`, `labverse` (our own rules),
+            `labverse-flow` (our own data-flow analysis).
         rule: the analyser's own id, such as `B608`.
         line, end_line: 1-based, inclusive.
         cwe: CWE number, 0 if none fits.
@@ -141,6 +150,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
         code: the lines quoted, as they stand in the file.
         fix: what to do, in words or code; empty if there is nothing useful to say.
         suppressed: the comment in the source that says to ignore it; empty if there is none.
+        trace: the way of a value from its source to where it does harm; empty if the analyser follows none.
     """
 
     analyser: str
@@ -157,6 +167,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     fix: str = ""
     suppressed: str = ""
+    trace: tuple[TraceStep, ...] = ()
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,13 @@ from schemas.cost import (
     StateReply,
     StateRequest,
 )
-from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest
+from schemas.knowledge import (
+    KnowledgeAddReply,
+    KnowledgeAddRequest,
+    KnowledgeSearchReply,
+    KnowledgeSearchRequest,
+)
+from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest, ModelsReply, ModelsRequest
 
 SERVICE_ROOT: Final = "rpc"
 
@@ -42,8 +48,13 @@ SERVICES: Final = (
         "Ask a model, with the answer as it comes.",
         in_pieces=True,
     ),
+    ServiceType("llm.models", ModelsRequest, ModelsReply, "The models that can be called now."),
     ServiceType("cost.reserve", ReserveRequest, ReserveReply, "Hold money before it is spent."),
     ServiceType("cost.settle", SettleRequest, SettleReply, "Book what calls cost, once each."),
     ServiceType("cost.release", ReleaseRequest, Release, "Give held money back."),
     ServiceType("cost.state", StateRequest, StateReply, "What is spent and held of each limit."),
+    ServiceType(
+        "knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply, "Passages about a question."
+    ),
+    ServiceType("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply, "Add or replace a document."),
 )

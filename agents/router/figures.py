@@ -9,15 +9,18 @@ from typing import Final
 import msgspec
 
 from agents.router.learned import Learned
-from agents.router.offers import Offer
+from agents.router.offers import RANK_UNLISTED, Offer
 from bus import Bus, BusError
 from bus.envelope import now_text
 from bus.kv import Bucket
+from schemas.llm import ModelOffered, ModelsRequest, Privacy
 
 BUCKET: Final = "ROUTERS"
 AGE_MAX_S: Final = 20.0
 TELL_S: Final = 5.0
 MODELS_MAX: Final = 200
+ANSWER_TOKENS: Final = 1_000
+"""Of the answer whose duration is told to those who plan."""
 
 
 class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,34 @@ def figures(learned: Learned, offers: tuple[Offer, ...], now_s: float) -> tuple[
             )
         )
     return tuple(out)
+
+
+def is_callable(offer: Offer, request: ModelsRequest) -> bool:
+    """Whether such a request may go to it at all."""
+    return (
+        offer.rank < RANK_UNLISTED
+        and offer.has_key
+        and offer.tier >= request.tier
+        and (offer.is_local or (request.privacy is Privacy.ANY and offer.price is not None))
+    )
+
+
+def told(offer: Offer, learned: Learned, now_s: float) -> ModelOffered:
+    """An offer for those who plan with it; the price is that of the smallest tier."""
+    price = offer.price
+    first = price.tiers[0] if price else None
+    return ModelOffered(
+        model=offer.name,
+        is_local=offer.is_local,
+        tier=offer.tier,
+        context_tokens=offer.context_tokens,
+        output_tokens_max=offer.output_tokens_max,
+        input_nusd=first.input_nusd if first else 0,
+        output_nusd=first.output_nusd if first else 0,
+        per_request_nusd=price.per_request_nusd if price else 0,
+        concurrency=offer.concurrency_max,
+        answer_s=round(learned.model(offer).median_s(ANSWER_TOKENS, now_s), 4),
+    )
 
 
 async def tell(

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from agents.router.breakers import Breakers
 from agents.router.cache import Flights, ResponseCache, key_of
 from agents.router.completing import Completing, NoAnswerError
 from agents.router.decide import Facts, Policy
+from agents.router.figures import MODELS_MAX, is_callable, told
 from agents.router.genai import CallSpan, ModelCallTelemetry
 from agents.router.hedging import HedgeBudget
 from agents.router.learned import Learned
@@ -32,7 +34,7 @@ from agents.router.structured import normal_schema
 from agents.router.upstream import Upstream
 from bus import Bus, Caller
 from bus.envelope import now_text
-from bus.services import LLM_COMPLETE, LLM_STREAM
+from bus.services import LLM_COMPLETE, LLM_MODELS, LLM_STREAM
 from schemas.cost import CallRecord, Outcome
 from schemas.ids import new_id
 from schemas.llm import (
@@ -41,6 +43,8 @@ from schemas.llm import (
     CompletionPiece,
     CompletionReply,
     CompletionRequest,
+    ModelsReply,
+    ModelsRequest,
     Refusal,
     RefusalKind,
     Source,
@@ -110,6 +114,7 @@ class Router:
         """
         assert self.bus is not None
         await self.bus.serve(LLM_COMPLETE, self._answer, concurrency=CONCURRENCY)
+        await self.bus.serve(LLM_MODELS, self._models)
         await self.bus.serve(LLM_STREAM, pieces=self._answer_in_pieces, concurrency=CONCURRENCY)
         if ready is not None:
             ready.set()
@@ -127,6 +132,16 @@ class Router:
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
+
+    async def _models(self, request: ModelsRequest, caller: Caller) -> ModelsReply:
+        return self.models(request)
+
+    def models(self, request: ModelsRequest) -> ModelsReply:
+        """What a request of this privacy and tier could be answered by now, were there money and room."""
+        now_s = self.clock()
+        fit = (offer for offer in self.offers() if is_callable(offer, request))
+        offered = (told(offer, self.learned, now_s) for offer in islice(fit, MODELS_MAX))
+        return ModelsReply(models=tuple(offered))
 
     async def complete(
         self, request: CompletionRequest, *, deadline_s: float, task_id: str = ""

@@ -60,12 +60,19 @@ def _tree_sitter() -> Analyser:
     return TreeSitter()
 
 
+def _data_flow() -> Analyser:
+    from agents.review.analysers.dataflow import DataFlow
+
+    return DataFlow()
+
+
 _MAKERS: Final[dict[str, Callable[[], Analyser]]] = {
     "bandit": _bandit,
     "ruff": _ruff,
     "detect-secrets": _detect_secrets,
     "secrets": _secrets,
     "labverse": _tree_sitter,
+    "labverse-flow": _data_flow,
 }
 _made: dict[str, Analyser] = {}
 

@@ -1,0 +1,1 @@
+"""Knowledge: documents in chunks, found by their words and by their meaning."""

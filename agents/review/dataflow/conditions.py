@@ -1,0 +1,133 @@
+"""Conditions on calls that tables name with `when`: only then the call is what it looks like."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from agents.review.dataflow.machine import Frame
+from agents.review.dataflow.values import Value, beginning, text_constant, truth
+
+Given = Mapping[str, Value]
+
+_SQL = re.compile(
+    r"(?is)^[\s(;]*(?:--[^\n]*\n\s*)*(?:explain\s+|with\s+)?"
+    r"(?:select|insert|update|delete|replace|create|alter|drop|truncate|grant|merge|call|exec|execute|pragma|set|with|show|attach|use|vacuum)\b"
+)
+_XPATH = re.compile(r"^\(?\.{0,2}/|\[@|::|^\./|\[text\(\)")
+_LDAP = re.compile(r"\(\s*[&|!]?\s*\(?\s*[\w;-]+\s*[~<>]?=|^(?:uid|cn|ou|dc)=", re.IGNORECASE)
+
+
+def holds(name: str, frame: Frame, given: Given) -> bool:
+    """Whether the condition of this name is met."""
+    return _CONDITIONS[name](frame, given)
+
+
+def _first(given: Given, *names: str) -> Value | None:
+    return next((given[name] for name in names if name in given), None)
+
+
+def _sql(frame: Frame, given: Given) -> bool:
+    """The text begins like a statement."""
+    value = _first(given, "0", "sql", "query", "statement", "operation")
+    return value is not None and _SQL.match(beginning(value)) is not None
+
+
+def _command(frame: Frame, given: Given) -> bool:
+    """Through a shell, or with a program that isn't known: a list is looked at item by item elsewhere."""
+    return True
+
+
+def _ldap(frame: Frame, given: Given) -> bool:
+    return any(_LDAP.search(beginning(given[name])) for name in ("0", "1", "search_filter") if name in given)
+
+
+def _xpath(frame: Frame, given: Given) -> bool:
+    value = _first(given, "0", "path")
+    return value is not None and _XPATH.search(beginning(value)) is not None
+
+
+def _file(frame: Frame, given: Given) -> bool:
+    """An upload is kept under a name: `upload.save(path)`."""
+    return "0" in given and ("self" in given)
+
+
+def _no_filter(frame: Frame, given: Given) -> bool:
+    return "filter" not in given and "members" not in given
+
+
+def _html(frame: Frame, given: Given) -> bool:
+    """The answer is a page, unless it says that it is something else."""
+    stated = _stated_type(frame, given)
+    return stated is None or "html" in stated or "svg" in stated
+
+
+def _html_stated(frame: Frame, given: Given) -> bool:
+    stated = _stated_type(frame, given)
+    return stated is not None and "html" in stated
+
+
+def _stated_type(frame: Frame, given: Given) -> str | None:
+    value = _first(given, "mimetype", "content_type", "media_type")
+    if value is not None:
+        return beginning(value).lower()
+    headers = given.get("headers")
+    if headers is not None:
+        for key in ("Content-Type", "content-type"):
+            stated = frame.state.field(headers, key)
+            if stated is not None:
+                return beginning(stated).lower()
+    return None
+
+
+def _html_handler(frame: Frame, given: Given) -> bool:
+    """A handler that said that it sends something else than a page."""
+    names = frame.state.names
+    this = names.get("self")
+    stated = frame.state.field(this, CONTENT_TYPE) if this is not None else None
+    return stated is None or "html" in beginning(stated).lower() or not beginning(stated)
+
+
+CONTENT_TYPE: Final = "(content type)"
+"""Field under which a handler's stated type is kept; no attribute has such a name."""
+
+
+def _yaml(frame: Frame, given: Given) -> bool:
+    """The loader makes any object, or can't be told."""
+    loader = _first(given, "1", "Loader")
+    owner = given.get("self")
+    if owner is not None and owner.kind == "ruamel.yaml.YAML()":
+        kind = frame.state.field(owner, "typ")
+        return kind is not None and text_constant(kind) == "unsafe"
+    if loader is None:
+        return True
+    return not loader.kind.endswith(("SafeLoader", "BaseLoader", "FullLoader"))
+
+
+def _xml(frame: Frame, given: Given) -> bool:
+    """The parser resolves external entities: lxml's does unless it is told not to, others only if they are told."""
+    parser = _first(given, "1", "parser")
+    owner = given.get("self")
+    if parser is None and owner is not None and frame.state.the_thing(owner) is not None:
+        parser = owner
+    if parser is None or parser.constants == (None,):
+        return given["(path)"].kind.startswith("lxml.")
+    resolves = frame.state.field(parser, RESOLVES)
+    return resolves is not None and truth(resolves) is not False
+
+
+RESOLVES: Final = "(resolves entities)"
+"""Field under which a parser's setting is kept."""
+
+_CONDITIONS: Final[dict[str, Callable[[Frame, Given], bool]]] = {
+    "sql": _sql,
+    "command": _command,
+    "ldap": _ldap,
+    "xpath": _xpath,
+    "file": _file,
+    "no_filter": _no_filter,
+    "html": _html,
+    "html_stated": _html_stated,
+    "html_handler": _html_handler,
+    "yaml": _yaml,
+    "xml": _xml,
+}

@@ -1,0 +1,112 @@
+"""What is found: a flow from source to sink, or a weak call, as others see it."""
+
+from typing import Final
+
+import msgspec
+
+from agents.review.dataflow.machine import Reached
+from agents.review.dataflow.sinks import severity_of
+from agents.review.dataflow.tables import Flaw
+from agents.review.dataflow.values import Step
+from schemas.review import NotReviewed, Severity
+
+SURE: Final = 0.85
+UNSURE: Final = 0.55
+LOCAL: Final = 0.5
+OPERATOR: Final = 0.25
+WEAK_CALL: Final = 0.7
+TRACE_STEPS_MAX: Final = 12
+"""Shown of one path; longer ones lose their middle."""
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """One place on the path of a value: 1-based `line` of `path`, and what happens there."""
+
+    path: str
+    line: int
+    what: str
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding.
+
+    Attributes:
+        rule: such as `flow-sql-injection`.
+        trust: who controls the value: `remote`, `local`, `operator`, `random`; empty for a weak call.
+        trace: from the source to the sink; empty for a weak call.
+    """
+
+    rule: str
+    path: str
+    line: int
+    end_line: int
+    cwe: int
+    severity: Severity
+    confidence: float
+    title: str
+    description: str
+    fix: str
+    trust: str = ""
+    trace: tuple[Passed, ...] = ()
+
+
+class FlowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome for a project.
+
+    Attributes:
+        findings: ordered by path and line.
+        gave_up: files of which a part was not followed to the end, and why.
+        not_parsed: files that could not be read or parsed, or not wholly.
+    """
+
+    findings: tuple[Flow, ...] = ()
+    gave_up: tuple[NotReviewed, ...] = ()
+    not_parsed: tuple[NotReviewed, ...] = ()
+
+
+def flow_of(reached: Reached) -> Flow:
+    """A finding in the words of the tables."""
+    rule = reached.rule
+    severity: Severity = rule.severity
+    confidence = WEAK_CALL
+    if isinstance(rule, Flaw):
+        stated = severity_of(rule, reached.trust)
+        severity = stated if isinstance(stated, Severity) else severity
+        confidence = SURE if reached.is_sure else UNSURE
+        confidence = min(confidence, {"local": LOCAL, "operator": OPERATOR}.get(reached.trust, confidence))
+    return Flow(
+        rule=rule.id,
+        path=reached.path,
+        line=reached.line,
+        end_line=reached.end_line or reached.line,
+        cwe=rule.cwe,
+        severity=severity,
+        confidence=confidence,
+        title=rule.title,
+        description=rule.description,
+        fix=rule.fix,
+        trust=reached.trust,
+        trace=_trace(reached.step),
+    )
+
+
+def _trace(step: Step | None) -> tuple[Passed, ...]:
+    steps: list[Passed] = []
+    while step is not None:
+        steps.append(Passed(step.path, step.line, step.what))
+        step = step.before
+    steps.reverse()
+    if len(steps) > TRACE_STEPS_MAX:
+        half = TRACE_STEPS_MAX // 2
+        steps = [*steps[:half], *steps[-half:]]
+    return tuple(steps)
+
+
+def told(flow: Flow) -> str:
+    """The path in one line: `request.args['id'] (line 12) → query (line 14) → cursor.execute (line 15)`."""
+    return " → ".join(
+        f"{step.what} (line {step.line})"
+        if step.path == flow.path
+        else f"{step.what} ({step.path}:{step.line})"
+        for step in flow.trace
+    )

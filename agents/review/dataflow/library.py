@@ -1,0 +1,383 @@
+"""Functions of libraries that need more than a table: what they do with containers, texts, paths and checks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agents.review.dataflow import syntax as s
+from agents.review.dataflow.calls_project import call_function, instantiate
+from agents.review.dataflow.checks import RESOLVED, facts_about
+from agents.review.dataflow.machine import Frame, Machine
+from agents.review.dataflow.members import member
+from agents.review.dataflow.operators import iterated
+from agents.review.dataflow.project import ProjectClass, ProjectFunction
+from agents.review.dataflow.values import (
+    ANY,
+    BOOLEAN,
+    NOTHING,
+    NUMBER,
+    UNKNOWN,
+    Thing,
+    Value,
+    changed,
+    cleaned,
+    constant,
+    is_one,
+    join_all,
+    merge_taints,
+    text_constant,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One call of a library: `owner` is what the method belongs to, `what` the function as it is written."""
+
+    node: s.Call
+    callee: Value
+    owner: Value | None
+    positional: list[Value]
+    named: dict[str, Value]
+    path: str
+    what: str
+
+    def argument(self, index: int, *names: str) -> Value:
+        """The argument at a position or of a name; `UNKNOWN` if it isn't given."""
+        if index < len(self.positional):
+            return self.positional[index]
+        return next((self.named[name] for name in names if name in self.named), UNKNOWN)
+
+    @property
+    def everything(self) -> list[Value]:
+        return [*self.positional, *self.named.values()]
+
+
+Special = Callable[[Machine, Frame, Given], Value]
+
+
+def taints_of(frame: Frame, values: list[Value]) -> tuple[Any, ...]:
+    return merge_taints(*(frame.state.taints(value) for value in values))
+
+
+def _text(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`str(x)` and its like."""
+    value = call.argument(0)
+    if is_one(value) and value.constants:
+        one = value.constants[0]
+        if call.path in ("builtins.str", "builtins.format") and not isinstance(one, bytes):
+            return constant(str(one))
+        return Value(kind="str")
+    return Value(taints=frame.state.taints(value), prefix=value.prefix, kind="str", marks=value.marks)
+
+
+def _collection(kind: str) -> Special:
+    def make(machine: Machine, frame: Frame, call: Given) -> Value:
+        value = call.argument(0)
+        if not call.positional:
+            return frame.state.put(Thing(kind, {}, None, 0))
+        thing = frame.state.the_thing(value)
+        if (
+            thing is not None
+            and thing.kind != "dict"
+            and thing.size is not None
+            and len(thing.fields) == thing.size
+        ):
+            is_same = call.path in ("builtins.list", "builtins.tuple", "builtins.iter", "collections.deque")
+            if is_same:
+                return frame.state.put(Thing(kind, thing.fields, None, thing.size))
+        return frame.state.put(Thing(kind, {}, iterated(frame, value)))
+
+    return make
+
+
+def _mapping(machine: Machine, frame: Frame, call: Given) -> Value:
+    fields: dict[Any, Value] = {}
+    rest: Value | None = None
+    for value in call.positional:
+        thing = frame.state.the_thing(value)
+        if thing is not None and thing.kind == "dict":
+            fields |= thing.fields
+            rest = thing.rest
+        elif value.taints or value.references:
+            rest = Value(taints=frame.state.taints(value))
+    named = {name: value for name, value in call.named.items() if not name.startswith("*")}
+    return frame.state.put(Thing("dict", fields | named, rest))
+
+
+def _buffer(machine: Machine, frame: Frame, call: Given) -> Value:
+    start = call.positional[0] if call.positional else constant("")
+    return frame.state.put(Thing("buffer", {"text": start}))
+
+
+def _config(machine: Machine, frame: Frame, call: Given) -> Value:
+    return frame.state.put(Thing("Config", {}))
+
+
+def call_value(machine: Machine, frame: Frame, value: Value, given: list[Value], line: int) -> Value:
+    """Call whatever function of the project a value is; of its origin if it is none."""
+    results = []
+    for target in value.targets:
+        if isinstance(target, ProjectFunction):
+            results.append(call_function(machine, frame, target, given, {}, line))
+        elif isinstance(target, ProjectClass):
+            results.append(instantiate(machine, frame, target, given, {}, line))
+    if results:
+        return join_all(results)
+    result = Value(taints=taints_of(frame, given))
+    kinds = machine.tables.cleaners.get(value.kind) if value.kind else []
+    return cleaned(result, frozenset().union(*kinds)) if kinds else result
+
+
+def _map(machine: Machine, frame: Frame, call: Given) -> Value:
+    items = [iterated(frame, value) for value in call.positional[1:]]
+    inside = call_value(machine, frame, call.argument(0), items, call.node.line)
+    return frame.state.put(Thing("list", {}, inside))
+
+
+def _filter(machine: Machine, frame: Frame, call: Given) -> Value:
+    inside = iterated(frame, call.argument(1))
+    judged = call_value(machine, frame, call.argument(0), [inside], call.node.line)
+    before = frame.state.facts
+    frame.state.learn(judged.yes)
+    inside = frame.state.seen(inside)
+    frame.state.facts = before
+    return frame.state.put(Thing("list", {}, inside))
+
+
+def _zip(machine: Machine, frame: Frame, call: Given) -> Value:
+    parts = dict(enumerate(iterated(frame, value) for value in call.positional))
+    pair = frame.state.put(Thing("tuple", dict(parts), None, len(parts)))
+    return frame.state.put(Thing("list", {}, pair))
+
+
+def _enumerate(machine: Machine, frame: Frame, call: Given) -> Value:
+    pair = frame.state.put(Thing("tuple", {0: NUMBER, 1: iterated(frame, call.argument(0))}, None, 2))
+    return frame.state.put(Thing("list", {}, pair))
+
+
+def _item_of(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`next(x)`, `max(x)`, `random.choice(x)`"""
+    values = [iterated(frame, value) if value.references else value for value in call.positional]
+    return join_all(values)
+
+
+def _is_instance(machine: Machine, frame: Frame, call: Given) -> Value:
+    wanted = call.argument(1)
+    kinds = {wanted.kind}
+    thing = frame.state.the_thing(wanted)
+    if thing is not None:
+        kinds = {value.kind for value in thing.fields.values()}
+    if kinds <= _PLAIN_TYPES:
+        return changed(BOOLEAN, yes=facts_about(frame, call.argument(0), frozenset({ANY})))
+    return BOOLEAN
+
+
+_PLAIN_TYPES: Final = frozenset(
+    {"builtins.int", "builtins.float", "builtins.bool", "uuid.UUID", "decimal.Decimal", "builtins.complex"}
+)
+
+
+def _quantified(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`all(check(x) for x in xs)`: true says it of every item; `any(…)` says so when it is false."""
+    value = call.argument(0)
+    is_all = call.path == "builtins.all"
+    return changed(BOOLEAN, yes=value.yes if is_all else frozenset(), no=frozenset() if is_all else value.no)
+
+
+def _getattr(machine: Machine, frame: Frame, call: Given) -> Value:
+    name = text_constant(call.argument(1))
+    if name is None:
+        return Value(taints=call.argument(0).taints)
+    return member(machine, frame, call.argument(0), name, call.node.line)
+
+
+def _setattr(machine: Machine, frame: Frame, call: Given) -> Value:
+    name = text_constant(call.argument(1))
+    if name is not None:
+        frame.state.set_field(call.argument(0), name, call.argument(2))
+    else:
+        frame.state.add(call.argument(0), call.argument(2))
+    return NOTHING
+
+
+def _same(machine: Machine, frame: Frame, call: Given) -> Value:
+    return call.argument(0)
+
+
+def _later(index: int) -> Special:
+    """A function that is handed on together with its arguments: `executor.submit(f, x)`."""
+
+    def run(machine: Machine, frame: Frame, call: Given) -> Value:
+        return call_value(
+            machine, frame, call.argument(index, "func"), call.positional[index + 1 :], call.node.line
+        )
+
+    return run
+
+
+def _thread(machine: Machine, frame: Frame, call: Given) -> Value:
+    given = call.named.get("args", UNKNOWN)
+    thing = frame.state.the_thing(given)
+    values = [thing.fields[index] for index in sorted(thing.fields)] if thing is not None else []
+    call_value(machine, frame, call.argument(1, "target"), values, call.node.line)
+    return Value(kind="threading.Thread()")
+
+
+def _path_join(machine: Machine, frame: Frame, call: Given) -> Value:
+    if call.positional and all(is_one(value) for value in call.positional) and not call.named:
+        parts = [str(value.constants[0]) for value in call.positional if value.constants]
+        return constant(
+            "/".join(part.rstrip("/") for part in parts[:-1]) + f"/{parts[-1]}"
+            if len(parts) > 1
+            else parts[0]
+        )
+    return Value(taints=taints_of(frame, call.everything), kind="str")
+
+
+def _resolved(machine: Machine, frame: Frame, call: Given) -> Value:
+    value = call.argument(0)
+    return Value(taints=frame.state.taints(value), kind="str", marks=frozenset({RESOLVED}))
+
+
+def _split_extension(machine: Machine, frame: Frame, call: Given) -> Value:
+    from agents.review.dataflow.checks import OTHER_PART
+
+    value = Value(taints=frame.state.taints(call.argument(0)), kind="str")
+    end = changed(value, marks=frozenset({OTHER_PART}))
+    return frame.state.put(Thing("tuple", {0: value, 1: end}, None, 2))
+
+
+def _make_path(machine: Machine, frame: Frame, call: Given) -> Value:
+    taints = taints_of(
+        frame,
+        [*call.positional, *((call.owner,) if call.owner is not None and call.owner.kind == "Path" else ())],
+    )
+    return Value(taints=taints, kind="Path")
+
+
+def _resolve_path(machine: Machine, frame: Frame, call: Given) -> Value:
+    owner = call.owner if call.owner is not None else UNKNOWN
+    return Value(taints=owner.taints, kind="Path", marks=frozenset({RESOLVED}))
+
+
+def _is_relative(machine: Machine, frame: Frame, call: Given) -> Value:
+    owner = call.owner if call.owner is not None else UNKNOWN
+    if RESOLVED not in owner.marks:
+        return BOOLEAN
+    return changed(BOOLEAN, yes=facts_about(frame, owner, frozenset({"path"})))
+
+
+def _relative(machine: Machine, frame: Frame, call: Given) -> Value:
+    """Raises unless the path lies inside."""
+    owner = call.owner if call.owner is not None else UNKNOWN
+    if RESOLVED in owner.marks:
+        frame.state.learn(facts_about(frame, owner, frozenset({"path"})))
+    return Value(taints=frame.state.taints(owner), kind="Path")
+
+
+def _url_parts(machine: Machine, frame: Frame, call: Given) -> Value:
+    return Value(taints=frame.state.taints(call.argument(0, "url")), kind=f"{call.path}()")
+
+
+def _template_text(machine: Machine, frame: Frame, call: Given) -> Value:
+    value = call.argument(0, "template")
+    text = text_constant(value) or ""
+    return Value(taints=value.taints, kind=f"{call.path}()", prefix=text.split("$", 1)[0] or None)
+
+
+def _substitute(machine: Machine, frame: Frame, call: Given) -> Value:
+    owner = call.owner if call.owner is not None else UNKNOWN
+    return Value(taints=taints_of(frame, [owner, *call.everything]), kind="str", prefix=owner.prefix)
+
+
+SPECIALS: Final[dict[str, Special]] = {
+    "builtins.str": _text,
+    "builtins.repr": _text,
+    "builtins.bytes": _text,
+    "builtins.bytearray": _text,
+    "builtins.format": _text,
+    "builtins.unicode": _text,
+    "builtins.ascii": _text,
+    "os.fspath": _text,
+    "os.fsdecode": _text,
+    "builtins.list": _collection("list"),
+    "builtins.tuple": _collection("tuple"),
+    "builtins.set": _collection("set"),
+    "builtins.frozenset": _collection("set"),
+    "builtins.sorted": _collection("list"),
+    "builtins.reversed": _collection("list"),
+    "builtins.iter": _collection("list"),
+    "collections.deque": _collection("list"),
+    "queue.Queue": _collection("list"),
+    "queue.SimpleQueue": _collection("list"),
+    "queue.LifoQueue": _collection("set"),
+    "asyncio.Queue": _collection("list"),
+    "builtins.dict": _mapping,
+    "collections.OrderedDict": _mapping,
+    "collections.ChainMap": _mapping,
+    "io.StringIO": _buffer,
+    "io.BytesIO": _buffer,
+    "Config": _config,
+    "configparser.ConfigParser": _config,
+    "configparser.RawConfigParser": _config,
+    "configparser.SafeConfigParser": _config,
+    "builtins.map": _map,
+    "builtins.filter": _filter,
+    "builtins.zip": _zip,
+    "builtins.enumerate": _enumerate,
+    "builtins.next": _item_of,
+    "builtins.max": _item_of,
+    "builtins.min": _item_of,
+    "builtins.sum": _item_of,
+    "builtins.isinstance": _is_instance,
+    "builtins.all": _quantified,
+    "builtins.any": _quantified,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "copy.copy": _same,
+    "copy.deepcopy": _same,
+    "asyncio.run": _same,
+    "asyncio.create_task": _same,
+    "asyncio.ensure_future": _same,
+    "asyncio.wait_for": _same,
+    "asyncio.shield": _same,
+    "typing.cast": lambda machine, frame, call: call.argument(1),
+    "asyncio.to_thread": _later(0),
+    "?.submit": _later(0),
+    "?.add_task": _later(0),
+    "?.run_in_executor": _later(1),
+    "starlette.concurrency.run_in_threadpool": _later(0),
+    "fastapi.concurrency.run_in_threadpool": _later(0),
+    "anyio.to_thread.run_sync": _later(0),
+    "concurrent.futures.ThreadPoolExecutor().submit": _later(0),
+    "concurrent.futures.ProcessPoolExecutor().submit": _later(0),
+    "threading.Thread": _thread,
+    "multiprocessing.Process": _thread,
+    "os.path.join": _path_join,
+    "posixpath.join": _path_join,
+    "os.path.realpath": _resolved,
+    "os.path.abspath": _resolved,
+    "os.path.normpath": _resolved,
+    "os.path.splitext": _split_extension,
+    "Path": _make_path,
+    "Path.joinpath": _make_path,
+    "Path.with_suffix": _make_path,
+    "Path.with_name": _make_path,
+    "Path.expanduser": _make_path,
+    "Path.absolute": _make_path,
+    "Path.resolve": _resolve_path,
+    "?.resolve": _resolve_path,
+    "Path.is_relative_to": _is_relative,
+    "?.is_relative_to": _is_relative,
+    "Path.relative_to": _relative,
+    "?.relative_to": _relative,
+    "urllib.parse.urlparse": _url_parts,
+    "urllib.parse.urlsplit": _url_parts,
+    "urlparse.urlparse": _url_parts,
+    "werkzeug.urls.url_parse": _url_parts,
+    "yarl.URL": _url_parts,
+    "httpx.URL": _url_parts,
+    "string.Template": _template_text,
+    "string.Template().substitute": _substitute,
+    "string.Template().safe_substitute": _substitute,
+}

@@ -1,0 +1,115 @@
+"""Operators on values: texts put together, lists joined, and what a loop over something gives."""
+
+from agents.review.dataflow.folding import fold, fold_text
+from agents.review.dataflow.machine import Frame
+from agents.review.dataflow.values import (
+    UNKNOWN,
+    Thing,
+    Value,
+    beginning,
+    constant,
+    is_one,
+    join,
+    join_all,
+    merge_taints,
+)
+
+
+def operate(frame: Frame, operator: str, left: Value, right: Value) -> Value:
+    """`left operator right`: folded, put together, or of both origins."""
+    folded = fold(operator, left, right)
+    if folded is not None:
+        return folded
+    if operator == "%" and (left.kind == "str" or left.prefix or _is_text(left)):
+        return _formatted(frame, left, right)
+    if operator == "+" and (left.references or right.references):
+        return _lists(frame, left, right)
+    if operator == "/" and left.kind == "Path":
+        return Value(taints=merge_taints(left.taints, right.taints), kind="Path")
+    if operator == "*" and left.references:
+        return left
+    taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
+    if operator in ("-", "//", "**", "<<", ">>", "@", "^"):
+        return Value(taints=tuple(taint for taint in taints if taint.trust == "random"), kind="int")
+    prefix = beginning(left) if operator == "+" else ""
+    return Value(taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "")
+
+
+def _is_text(value: Value) -> bool:
+    return value.constants is not None and all(isinstance(one, str) for one in value.constants)
+
+
+def _formatted(frame: Frame, left: Value, right: Value) -> Value:
+    """`left % right`"""
+    taints = merge_taints(left.taints, frame.state.taints(right))
+    prefix = beginning(left).split("%", 1)[0]
+    if prefix == beginning(left) and left.constants is None:
+        prefix = ""
+    thing = frame.state.the_thing(right)
+    given = [right]
+    if (
+        thing is not None
+        and thing.kind == "tuple"
+        and thing.size is not None
+        and len(thing.fields) == thing.size
+    ):
+        given = [thing.fields[index] for index in range(thing.size)]
+    folded = fold_text(left, given) if not taints else None
+    if folded is not None:
+        return folded
+    if not prefix and beginning(left).startswith("%s") and given:
+        prefix = beginning(given[0])
+    return Value(taints=taints, prefix=prefix or None, kind="str")
+
+
+def is_exact(thing: Thing) -> bool:
+    """Whether every item of a list is known by its position."""
+    return thing.size is not None and len(thing.fields) == thing.size
+
+
+def _lists(frame: Frame, left: Value, right: Value) -> Value:
+    """`[…] + […]`"""
+    one, other = frame.state.the_thing(left), frame.state.the_thing(right)
+    if one is not None and other is not None and is_exact(one) and is_exact(other):
+        both = [thing.fields[index] for thing in (one, other) for index in range(thing.size or 0)]
+        return frame.state.put(Thing("list", dict(enumerate(both)), None, len(both)))
+    parts = []
+    for value in (left, right):
+        inside = frame.state.items(value) if value.references else value
+        if inside is not None:
+            parts.append(inside)
+    return frame.state.put(Thing("list", {}, join_all(parts) if parts else None))
+
+
+def concatenate(frame: Frame, values: list[Value]) -> Value:
+    """One text of several values, whatever they are."""
+    if all(is_one(value) for value in values):
+        texts = [value.constants[0] for value in values if value.constants]
+        if all(isinstance(text, bytes) for text in texts) and texts:
+            return constant(b"".join(texts))
+        return constant("".join(str(text) for text in texts))
+    taints = merge_taints(*(frame.state.taints(value) for value in values))
+    prefix = ""
+    for value in values:
+        prefix += beginning(value) if not (is_one(value) and value.constants) else str(value.constants[0])
+        if not is_one(value):
+            break
+    return Value(taints=taints, prefix=prefix or None, kind="str")
+
+
+def iterated(frame: Frame, value: Value) -> Value:
+    """What a loop over something gives: its items, or the text itself, of which each character is a part."""
+    if value.references:
+        thing = frame.state.the_thing(value)
+        if thing is not None and thing.kind == "dict":
+            keys = [constant(key) for key in thing.fields]
+            rest = [Value(taints=thing.rest.taints)] if thing.rest is not None else []
+            found = join_all([*keys, *rest]) if keys or rest else UNKNOWN
+        else:
+            found = frame.state.items(value) or UNKNOWN
+        return join(found, Value(taints=value.taints)) if value.taints else found
+    if value.constants is not None and all(isinstance(one, str) for one in value.constants):
+        return Value(kind="str")
+    if value.kind in ("DbCursor", "Socket"):
+        return Value()
+    return Value(taints=value.taints, kind=f"{value.kind}[]" if value.kind and value.taints else "")

@@ -1,0 +1,188 @@
+"""What happens when a value reaches a call that tables know: it is reported, unless it is harmless there."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from agents.review.dataflow.checks import NO_TWO_SLASHES, ONE_SLASH, names_host
+from agents.review.dataflow.conditions import holds
+from agents.review.dataflow.machine import Frame, Machine, Reached
+from agents.review.dataflow.tables import Flaw, WeakCall
+from agents.review.dataflow.values import Step, Taint, Value, beginning, text_constant
+
+TRUST_OF_FLAW: Final = {"random": frozenset({"random"})}
+ABOUT_CHARS_MAX: Final = 200
+
+
+def reach(
+    machine: Machine,
+    frame: Frame,
+    path: str,
+    given: Mapping[str, Value],
+    line: int,
+    *,
+    what: str,
+    end_line: int = 0,
+) -> None:
+    """Report what reaches the call `path`.
+
+    Args:
+        given: arguments by position (`"0"`) and by name, and what the method belongs to (`self`).
+        what: the call as people see it.
+    """
+    for flaw, sink in machine.tables.sinks.get(path):
+        if sink.when and not holds(sink.when, frame, given):
+            continue
+        for name in sink.arguments:
+            value = given.get(name)
+            if value is None or (sink.when == "command" and _is_plain_program(frame, given, value)):
+                continue
+            taint = _worst(frame, flaw, value)
+            if taint is not None:
+                _report(machine, frame, flaw, taint, line, end_line, what)
+
+
+def _worst(frame: Frame, flaw: Flaw, value: Value) -> Taint | None:
+    """The taint of a value that does most harm here; None if none does any."""
+    taints = [taint for taint in frame.state.taints(value) if _counts(flaw, taint)]
+    if flaw.flaw in ("redirect", "ssrf") and taints and _leads_home(flaw, value):
+        return None
+    order = {"remote": 0, "random": 0, "local": 1, "operator": 2}
+    return min(taints, key=lambda taint: (order.get(taint.trust, 3), not taint.is_sure), default=None)
+
+
+def _counts(flaw: Flaw, taint: Taint) -> bool:
+    if flaw.flaw in taint.clean:
+        return False
+    if (taint.trust == "random") != (flaw.flaw == "random"):
+        return False
+    if flaw.flaw == "redirect" and {ONE_SLASH, NO_TWO_SLASHES} <= taint.clean:
+        return False
+    return severity_of(flaw, taint.trust) is not None
+
+
+def severity_of(flaw: Flaw, trust: str) -> object:
+    """How bad a flaw is when such a source causes it; None if it isn't one."""
+    if trust == "local":
+        return flaw.local
+    if trust == "operator":
+        return flaw.operator
+    return flaw.severity
+
+
+def _leads_home(flaw: Flaw, value: Value) -> bool:
+    """Whether an address can't lead to another host, since its beginning is known."""
+    start = beginning(value)
+    if names_host(start):
+        return True
+    if flaw.flaw != "redirect":
+        return False
+    return bool(start) and (
+        start[0] in "?#" or (start[0] == "/" and len(start) > 1 and start[1] not in "/\\")
+    )
+
+
+def _is_plain_program(frame: Frame, given: Mapping[str, Value], value: Value) -> bool:
+    """Whether a list of arguments begins with a program that is known: what follows is only data to it."""
+    thing = frame.state.the_thing(value)
+    if thing is None:
+        return False
+    first = thing.fields.get(0)
+    if first is None:
+        return False
+    shell = thing.fields.get(1)
+    program = str(first.constants[0]).rsplit("/", 1)[-1] if first.constants else ""
+    if program in _SHELLS and shell is not None and shell.constants is not None:
+        flag = str(shell.constants[0])
+        if (flag.startswith("-") and flag.endswith("c")) or flag.lower() in ("/c", "-command", "/k", "-e"):
+            return False
+    shell_argument = given.get("shell")
+    if shell_argument is not None and shell_argument.constants == (True,):
+        return False
+    return not frame.state.unchecked(first.taints)
+
+
+_SHELLS: Final = frozenset(
+    {
+        "sh",
+        "bash",
+        "zsh",
+        "dash",
+        "ksh",
+        "cmd",
+        "cmd.exe",
+        "powershell",
+        "powershell.exe",
+        "pwsh",
+        "python",
+        "python3",
+    }
+    | {"perl", "node", "ruby", "env"}
+)
+
+
+def _report(
+    machine: Machine, frame: Frame, flaw: Flaw, taint: Taint, line: int, end_line: int, what: str
+) -> None:
+    step = taint.step
+    if flaw.flaw == "random":  # the weak call is what must change, wherever its number is used
+        while step.before is not None:
+            step = step.before
+        machine.report(
+            Reached(flaw, step.path, step.line, step.line, what, taint.trust, True, taint.step), flaw.flaw
+        )
+        return
+    if step.line != line or step.path != frame.path or step.before is None:
+        step = Step(frame.path, line, what, step, step.count + 1)
+    reached = Reached(flaw, frame.path, line, end_line, what, taint.trust, taint.is_sure, step)
+    machine.report(reached, flaw.flaw)
+
+
+def weak_call(
+    machine: Machine,
+    frame: Frame,
+    path: str,
+    given: Mapping[str, Value],
+    line: int,
+    end_line: int,
+    *,
+    what: str,
+) -> None:
+    """Report a call that is weak by itself."""
+    for weakness, call in machine.tables.weak.get(path):
+        if _is_weak(call, given):
+            machine.report(Reached(weakness, frame.path, line, end_line, what), weakness.id)
+
+
+def _is_weak(call: WeakCall, given: Mapping[str, Value]) -> bool:
+    for names, wanted in call.given.items():
+        value = _argument(given, names)
+        if value is None or value.constants is None:
+            return False
+        if not all(str(one).lower() in wanted for one in value.constants):
+            return False
+    for names, pattern in call.about.items():
+        value = _argument(given, names)
+        text = text_constant(value) if value is not None else None
+        if text is not None and re.match(pattern, text[:ABOUT_CHARS_MAX]) is None:
+            return False
+    for names, paths in call.kinds.items():
+        value = _argument(given, names)
+        if value is None or value.kind not in paths:
+            return False
+    for names, accepted in call.unless.items():
+        value = _argument(given, names)
+        if value is not None and (value.constants is None or all(one in accepted for one in value.constants)):
+            return False
+    for names, accepted in call.lacks.items():
+        value = _argument(given, names)
+        if value is None:
+            if "**" in given:
+                return False
+        elif value.constants is None or any(one in accepted for one in value.constants):
+            return False
+    return True
+
+
+def _argument(given: Mapping[str, Value], names: str) -> Value | None:
+    return next((given[name] for name in names.split("|") if name in given), None)
