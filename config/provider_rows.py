@@ -100,14 +100,14 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         name: what the provider knows it by.
         aliases: what else people call it.
         context_tokens: input and output together.
-        tier: how good: 1 small, 2 medium, 3 large.
+        tier: how good: 1 small, 2 medium, 3 large; 0 as the name tells.
     """
 
     name: Name
     aliases: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     context_tokens: Tokens = 8_192
     output_tokens_max: Tokens = 4_096
-    tier: Annotated[int, Meta(ge=1, le=3)] = 1
+    tier: Annotated[int, Meta(ge=0, le=3)] = 0
     capabilities: Capabilities = Capabilities()
     price: PriceRow | None = None
 
@@ -119,7 +119,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         base_url: up to and with `/v1`.
         key_variable: the environment variable that holds the key; empty: none is needed.
         local: prompts stay on this machine or network, and answers are free unless priced.
-        concurrency_max: requests at once.
+        concurrency_max: requests at once; 0 when nobody knows, then it is found out carefully.
         max_tokens_field: what the limit on output tokens is called here.
         capabilities: of all its models, where a model doesn't say otherwise.
         prices_as: the provider's name in the price table; empty: found by `base_url`.
@@ -128,7 +128,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     base_url: Text = ""
     key_variable: Annotated[str, Meta(max_length=NAME_CHARS_MAX, pattern=r"^([A-Z_][A-Z0-9_]*)?$")] = ""
     local: bool = False
-    concurrency_max: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    concurrency_max: Annotated[int, Meta(ge=0, le=10_000)] = 0
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     capabilities: Capabilities = Capabilities()
     prices_as: Annotated[str, Meta(max_length=NAME_CHARS_MAX)] = ""

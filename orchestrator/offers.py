@@ -23,6 +23,9 @@ RANK_FOUND: Final = 500
 """Of models that local servers have and the file doesn't list; those that it lists come before, in its order."""
 FOUND_MODELS_MAX: Final = 256
 KEY_CHARS_MAX: Final = 8_192
+CONCURRENCY_UNKNOWN: Final = 64
+"""Requests at once to a provider of which nobody said how many it takes; a refusal makes them fewer."""
+CONCURRENCY_START: Final = 8
 
 PriceOf = Callable[[ProviderRow, str], Price | None]
 
@@ -116,7 +119,7 @@ def found_offers(
         known = providers.model(provider, name)
         if (provider, name) in offers or (known and (provider, known.name) in offers) or is_embedder(name):
             continue
-        model = known or ModelRow(name=name, tier=tier_of(name))
+        model = known or ModelRow(name=name)
         offer = _offer(providers, provider, model, RANK_FOUND, keys, lambda row, model: None)
         context = found.context_tokens or offer.context_tokens
         offers[provider, name] = replace(
@@ -132,10 +135,10 @@ def is_embedder(name: str) -> bool:
 
 def tier_of(name: str) -> int:
     """How good a model that nobody described probably is, by the size that its name tells: below 3 billion
-    parameters small, below 30 medium; small when it tells none."""
+    parameters small, below 30 medium, which is also what it is taken for when it tells none."""
     sizes = re.findall(r"(?<![A-Za-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![A-Za-z0-9])", name.lower())
     if not sizes:
-        return 1
+        return 2
     experts, number, unit = sizes[0]
     billions = float(number) * int(experts or 1) * (1 if unit == "b" else 0.001)
     return 1 if billions < 3 else 2 if billions < 30 else 3
@@ -175,7 +178,7 @@ def _offer(
     return Offer(
         provider=provider,
         model=model.name,
-        tier=Tier(model.tier),
+        tier=Tier(model.tier or tier_of(model.name)),
         is_local=row.local,
         price=price,
         context_tokens=model.context_tokens,
@@ -184,7 +187,8 @@ def _offer(
         rank=rank,
         has_key=not row.key_variable or bool(keys[provider]),
         key_variable=row.key_variable,
-        concurrency_max=row.concurrency_max,
+        concurrency_max=row.concurrency_max or CONCURRENCY_UNKNOWN,
+        concurrency_start=row.concurrency_max or CONCURRENCY_START,
         max_tokens_field=row.max_tokens_field,
     )
 

@@ -8,17 +8,21 @@ from schemas.llm import BudgetState, Usage
 from schemas.review import (
     AgentWork,
     Bundle,
+    CodePart,
     Finding,
     Hit,
+    Models,
     ReviewAssigned,
     ReviewCompleted,
     ReviewFindings,
+    ReviewPassAssigned,
     ReviewPlanned,
     ReviewReport,
     ReviewRequested,
     Severity,
     SourceFile,
     Stage,
+    TraceStep,
 )
 from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskStepFailed
 
@@ -38,6 +42,10 @@ _HIT: Final = Hit(
     description="Text from a request becomes part of the statement, so that a caller can change its meaning.",
     code='    db.execute(f"SELECT * FROM orders WHERE id = {order_id}")',
     fix='db.execute("SELECT * FROM orders WHERE id = ?", (order_id,))',
+    trace=(
+        TraceStep(path="app/pages.py", line=31, what="request.args['id']"),
+        TraceStep(path="app/orders.py", line=12, what="db.execute"),
+    ),
 )
 _STAGE: Final = Stage(analyser="bandit", version="1.9.4", files=3, seconds=0.4)
 _BUNDLE: Final = Bundle(
@@ -67,6 +75,17 @@ _ALL: Final[tuple[Event, ...]] = (
         started_at="2026-01-31T12:00:00.000000Z",
     ),
     ReviewAssigned(index=0, of=1, role="security", bundle=_BUNDLE, paths=("app/orders.py",)),
+    ReviewPassAssigned(
+        index=1,
+        of=2,
+        role="injection",
+        bundle=_BUNDLE,
+        parts=(CodePart(path="app/orders.py", first=1, last=120),),
+        model="ollama/qwen3:8b",
+        models=Models.LOCAL,
+        evidence=(EVENT_ID,),
+        deadline="2026-01-31T12:01:40.000000Z",
+    ),
     ReviewFindings(
         index=0, role="security", agent="reviewer-1", hits=(_HIT,), stages=(_STAGE,), files=3, seconds=0.6
     ),

@@ -89,6 +89,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         schema: JSON Schema that the answer must satisfy; None for free text.
         schema_name: what the schema is called towards the model.
         max_cost_nusd: most that this call may cost, in nano-USD; None leaves the task's and month's limits.
+        task_limit_nusd: most that all calls of the task may cost together; the operator's own limit stays.
         max_tokens: most tokens of the answer; None lets the router choose what is usual and affordable.
         temperature: None takes the purpose's.
         model: `provider/model` to use that one alone; empty lets the router choose.
@@ -103,6 +104,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     schema_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "answer"
     tools: Annotated[tuple[Tool, ...], Meta(max_length=TOOLS_MAX)] = ()
     max_cost_nusd: Annotated[int, Meta(ge=0)] | None = None
+    task_limit_nusd: Annotated[int, Meta(ge=0)] | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=OUTPUT_TOKENS_MAX)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     privacy: Privacy = Privacy.ANY

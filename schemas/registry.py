@@ -4,13 +4,21 @@ from typing import Final
 
 from schemas.cost import CostRecorded, CostThresholdCrossed
 from schemas.event import Event, is_tag, tag_of
-from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
+from schemas.review import (
+    ReviewAssigned,
+    ReviewCompleted,
+    ReviewFindings,
+    ReviewPassAssigned,
+    ReviewPlanned,
+    ReviewRequested,
+)
 from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskStepFailed
 
 EVENTS: Final[tuple[type[Event], ...]] = (
     ReviewRequested,
     ReviewPlanned,
     ReviewAssigned,
+    ReviewPassAssigned,
     ReviewFindings,
     ReviewCompleted,
     TaskCancelled,
@@ -29,6 +37,6 @@ if len(BY_TAG) != len(EVENTS) or not all(map(is_tag, BY_TAG)):
 STARTS_TASK: Final[frozenset[str]] = frozenset({tag_of(ReviewRequested)})
 """Commands that people and services send to start a task; everything else follows from one of them."""
 
-SCATTERED: Final[frozenset[str]] = frozenset({tag_of(ReviewAssigned)})
+SCATTERED: Final[frozenset[str]] = frozenset({tag_of(ReviewAssigned), tag_of(ReviewPassAssigned)})
 """Steps of a scatter: a task goes on without one of them, and says so at its end. When any other step is given
 up, the task has failed."""

@@ -1,12 +1,15 @@
 """Code review: from the request for it, through assignments and findings, to the report."""
 
 import enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from schemas.event import Event
 
+PASSES_MAX: Final = 100
+"""Assignments for models in one review."""
 LINE_CHARS_MAX: Final = 400
 """Longer quoted lines are cut, so that a minified file can't swell a report."""
 
@@ -32,6 +35,15 @@ class FindingStatus(enum.StrEnum):
     NEW = "new"
     BASELINE = "baseline"
     SUPPRESSED = "suppressed"
+
+
+class Models(enum.StrEnum):
+    """Which models may read the code under review."""
+
+    NONE = "none"
+    LOCAL = "local"
+    """No word leaves this network, and nothing is spent."""
+    ANY = "any"
 
 
 class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +98,9 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
         baseline: fingerprints of findings that were known before; they are marked, not removed.
         not_reviewed: what the sender already had to leave out.
         deadline_s: how long the whole review may take, in seconds.
+        models: which models may be asked; without one that can be called, analysers and rules do it all.
+        max_cost_nusd: most that models may cost over the whole review, in nano-USD.
+        passes_max: most assignments for models.
     """
 
     name: str = ""
@@ -99,6 +114,9 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
     baseline: tuple[str, ...] = ()
     not_reviewed: tuple[NotReviewed, ...] = ()
     deadline_s: float = 600.0
+    models: Models = Models.NONE
+    max_cost_nusd: Annotated[int, Meta(ge=0)] | None = None
+    passes_max: Annotated[int, Meta(ge=0, le=PASSES_MAX)] = PASSES_MAX
 
 
 class ReviewAssigned(Event, frozen=True, kw_only=True, tag="review.assigned.v1"):
@@ -111,8 +129,67 @@ class ReviewAssigned(Event, frozen=True, kw_only=True, tag="review.assigned.v1")
     paths: tuple[str, ...]
 
 
+class CodePart(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines `first` to `last` of a file: 1-based, inclusive."""
+
+    path: str
+    first: int
+    last: int
+
+
+class ReviewPassAssigned(Event, frozen=True, kw_only=True, tag="review.pass_assigned.v1"):
+    """Command: a model reads some code in one role, once.
+
+    Attributes:
+        role: of the roles for models.
+        number: which of several passes in this role over this code, from 1.
+        parts: the code, of files of `bundle`.
+        model: to be asked first, `provider/model`; when it can't answer, another one is.
+        max_cost_nusd: most that this pass may cost; None when nobody gave a limit.
+        evidence: event ids of assignments of analysers whose hits the model is shown.
+        deadline: RFC 3339; an answer after it is of no use.
+    """
+
+    index: int
+    of: int
+    role: str
+    number: int = 1
+    bundle: Bundle
+    parts: tuple[CodePart, ...]
+    model: str = ""
+    models: Models = Models.LOCAL
+    max_cost_nusd: int | None = None
+    evidence: tuple[str, ...] = ()
+    deadline: str = ""
+
+
+class PassEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the passes of one model will take, as known before they start.
+
+    Attributes:
+        cost_nusd: expected; `cost_max_nusd` if every answer is as long as may be.
+        seconds: wall time, with as many at once as the provider takes; 0 when nothing is known of its speed.
+    """
+
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_nusd: int = 0
+    cost_max_nusd: int = 0
+    seconds: float = 0.0
+
+
 class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):
-    """The review was split into `assignments` (their event ids, in order of index)."""
+    """The review was split into `assignments` (their event ids, in order of index).
+
+    Attributes:
+        passes: how many of them, the last ones, are for models.
+        no_models: why none is, where models were asked for.
+        bundles: the code, where models may be asked about it again.
+        verify: models that may be asked about what is contested, the best first.
+        verify_max_nusd: most that this may cost; None when nobody gave a limit.
+    """
 
     name: str = ""
     assignments: tuple[str, ...]
@@ -126,6 +203,13 @@ class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):
     baseline: tuple[str, ...] = ()
     not_reviewed: tuple[NotReviewed, ...] = ()
     started_at: str = ""
+    passes: int = 0
+    estimates: tuple[PassEstimate, ...] = ()
+    models: Models = Models.NONE
+    no_models: str = ""
+    bundles: tuple[Bundle, ...] = ()
+    verify: tuple[str, ...] = ()
+    verify_max_nusd: int | None = None
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +235,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
         fix: what to do, in words or code; empty if there is nothing useful to say.
         suppressed: the comment in the source that says to ignore it; empty if there is none.
         trace: the way of a value from its source to where it does harm; empty if the analyser follows none.
+        by_model: a model says so, whose name stands in `analyser`.
     """
 
     analyser: str
@@ -168,6 +253,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
     suppressed: str = ""
     trace: tuple[TraceStep, ...] = ()
+    by_model: bool = False
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +271,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewFindings(Event, frozen=True, kw_only=True, tag="review.findings.v1"):
-    """What reviewer `agent` found for assignment `index`."""
+    """What reviewer `agent` found for assignment `index`.
+
+    Attributes:
+        model: that answered, for a pass; empty when none did, for the reason `no_model`.
+        is_fallback: another model than the one that was to be asked.
+        dropped: claims of a model that were left out, with the reason, and how many of each.
+    """
 
     index: int
     role: str
@@ -195,6 +287,14 @@ class ReviewFindings(Event, frozen=True, kw_only=True, tag="review.findings.v1")
     not_reviewed: tuple[NotReviewed, ...] = ()
     files: int = 0
     seconds: float = 0.0
+    is_pass: bool = False
+    model: str = ""
+    is_fallback: bool = False
+    no_model: str = ""
+    cost_nusd: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +305,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         confidence: 0 to 1; grows with the number of different analysers that agree.
         found_by: `analyser rule`, sorted.
         roles: in which roles it was found.
+        trace: the way of a value from its source to here, as our data-flow analysis followed it.
+        models: how many different ones say so.
+        is_claim: models alone say so, no analyser.
+        verdict: what a model said that was asked about it; empty when none was.
+        cost_nusd: its share of what models cost.
+        document: id and title of the expert document about it.
     """
 
     fingerprint: str
@@ -222,6 +328,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     status: FindingStatus = FindingStatus.NEW
     status_reason: str = ""
+    trace: tuple[TraceStep, ...] = ()
+    models: int = 0
+    is_claim: bool = False
+    verdict: str = ""
+    cost_nusd: int = 0
+    document: str = ""
 
 
 class AgentWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +343,19 @@ class AgentWork(msgspec.Struct, frozen=True, kw_only=True):
     assignments: int
     hits: int
     seconds: float
+    cost_nusd: int = 0
+
+
+class ModelWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model did for a review. `fallbacks`: answers in the place of another model."""
+
+    model: str
+    calls: int
+    hits: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nusd: int = 0
+    fallbacks: int = 0
 
 
 class ReviewReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +366,8 @@ class ReviewReport(msgspec.Struct, frozen=True, kw_only=True):
             empty for a full review.
         seconds: wall time from request to merge.
         cost_nusd: money spent on models, in nano-USD; 0 when rules and analysers did it all.
+        models: those that took part; none when rules and analysers did it all.
+        notes: what else is to be known of how it was done, such as claims that were not confirmed.
     """
 
     name: str
@@ -258,6 +385,8 @@ class ReviewReport(msgspec.Struct, frozen=True, kw_only=True):
     not_reviewed: tuple[NotReviewed, ...] = ()
     degraded: tuple[str, ...] = ()
     version: str = ""
+    models: tuple[ModelWork, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ReviewCompleted(Event, frozen=True, kw_only=True, tag="review.completed.v1"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agents.review.confidence import combined_confidence
+from agents.review.calibration import chance_of
 from agents.review.cwe import family_of
 from agents.review.fingerprint import with_fingerprints
 from schemas.review import Finding, FindingStatus, Hit, Severity
@@ -25,6 +25,8 @@ REACH_LINES_MAX: Final = 20
 BELIEVED_MIN: Final = 0.3
 """Hits of less confidence don't make a finding more severe than the others say."""
 FINDINGS_MAX: Final = 10_000
+VAGUE_CWES: Final = frozenset({20, 74, 116, 138, 664, 682, 691, 693, 697, 703, 707, 710})
+"""Classes and pillars of the CWE list, which say little of what is wrong."""
 TITLE_CHARS_MAX: Final = 300
 TEXT_CHARS_MAX: Final = 4_000
 RANK: Final = {severity: severity.rank for severity in Severity}
@@ -91,8 +93,9 @@ def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_
     for role, hit in hits:
         roles[hit].add(role)
     groups: defaultdict[tuple[str, str, str], list[Hit]] = defaultdict(list)
+    named = _named(roles)
     for hit in sorted(roles, key=_order):
-        groups[_group(hit)].append(hit)
+        groups[_group(hit, named)].append(hit)
     findings = [
         _finding(cluster, roles)
         for (_, family, _), members in groups.items()
@@ -108,16 +111,30 @@ def by_severity(finding: Finding) -> tuple[object, ...]:
     return (counts, RANK[finding.severity], finding.path, finding.line, finding.end_line, finding.fingerprint)
 
 
-def _group(hit: Hit) -> tuple[str, str, str]:
+def _group(hit: Hit, named: Mapping[tuple[str, int], str]) -> tuple[str, str, str]:
     family = family_of(hit.cwe)
+    if hit.by_model and (not family or hit.cwe in VAGUE_CWES):
+        family = named.get((hit.path, hit.line), family)
     return (hit.path, family, "" if family else " ".join(_WORD.findall(hit.title.casefold())))
+
+
+def _named(hits: Iterable[Hit]) -> dict[tuple[str, int], str]:
+    """By path and line: the one family of weaknesses that is reported there, where there is but one.
+
+    A model often says of a weakness no more than that input isn't checked; what it means is what others see there.
+    """
+    found: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    for hit in hits:
+        if hit.cwe and hit.cwe not in VAGUE_CWES:
+            found[hit.path, hit.line].add(family_of(hit.cwe))
+    return {place: next(iter(families)) for place, families in found.items() if len(families) == 1}
 
 
 def _order(hit: Hit) -> tuple[object, ...]:
     """A total order, so that what comes out does not depend on what came in first."""
     return (
-        hit.path, hit.line, hit.end_line, hit.analyser, hit.rule, hit.column, hit.title, RANK[hit.severity],
-        -hit.confidence, hit.cwe, hit.description, hit.code, hit.fix, hit.suppressed,
+        hit.path, hit.line, hit.end_line, hit.by_model, hit.analyser, hit.rule, hit.column, hit.title,
+        RANK[hit.severity], -hit.confidence, hit.cwe, hit.description, hit.code, hit.fix, hit.suppressed,
     )  # fmt: skip
 
 
@@ -154,13 +171,18 @@ def _by_line(hits: Sequence[Hit]) -> list[_Cluster]:
     for hit in hits:
         end = min(_last(hit), hit.line + REACH_LINES_MAX)
         one = _Cluster(
-            hit.line, [hit], {(hit.analyser, hit.rule)}, {hit.analyser: (hit.line, end)}, hit.line, end
+            hit.line, [hit], {(hit.analyser, hit.rule)}, {_voice(hit): (hit.line, end)}, hit.line, end
         )
         if hit.line in by_line:
             by_line[hit.line].absorb(one)
         else:
             by_line[hit.line] = one
     return list(by_line.values())
+
+
+def _voice(hit: Hit) -> str:
+    """Who speaks: an analyser; or a model in one pass, which does not know of its others."""
+    return f"{hit.analyser} {hit.rule}" if hit.by_model else hit.analyser
 
 
 def _also(tight: Hit, hits: Sequence[Hit]) -> list[str]:
@@ -179,7 +201,8 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
     best = min(hits, key=lambda hit: (-hit.confidence, not hit.fix, RANK[hit.severity], _order(hit)))
     tight = min(hits, key=lambda hit: (not hit.code, _last(hit) - hit.line, -hit.confidence, _order(hit)))
     believed = [hit for hit in hits if hit.confidence >= BELIEVED_MIN] or hits
-    fixes = sorted((hit.fix for hit in believed if hit.fix.strip()), key=lambda fix: (-len(fix), fix))
+    told = [hit for hit in believed if hit.fix.strip()] or hits  # a model that stands alone may know how
+    fixes = sorted((hit.fix for hit in told if hit.fix.strip()), key=lambda fix: (-len(fix), fix))
     ignored = all(hit.suppressed for hit in hits)
     return Finding(
         fingerprint="",
@@ -188,8 +211,8 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
         line=tight.line,
         end_line=_last(tight),
         severity=min((hit.severity for hit in believed), key=RANK.__getitem__),
-        confidence=combined_confidence(hits),
-        cwe=best.cwe,
+        confidence=chance_of(hits),
+        cwe=_cwe(best, hits),
         description="\n\n".join([best.description[:TEXT_CHARS_MAX], *_also(tight, hits)]).strip(),
         code=tight.code[:TEXT_CHARS_MAX],
         fix=fixes[0][:TEXT_CHARS_MAX] if fixes else "",
@@ -197,4 +220,14 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
         roles=tuple(sorted({role for hit in hits for role in roles[hit]})),
         status=FindingStatus.SUPPRESSED if ignored else FindingStatus.NEW,
         status_reason=min(hit.suppressed for hit in hits) if ignored else "",
+        trace=next((hit.trace for hit in hits if hit.trace), ()),
+        models=len({hit.analyser for hit in hits if hit.by_model}),
+        is_claim=all(hit.by_model for hit in hits),
     )
+
+
+def _cwe(best: Hit, hits: Sequence[Hit]) -> int:
+    """The best hit's, unless it says little where another one says more."""
+    if best.cwe and best.cwe not in VAGUE_CWES:
+        return best.cwe
+    return min((hit.cwe for hit in hits if hit.cwe and hit.cwe not in VAGUE_CWES), default=best.cwe)

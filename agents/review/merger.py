@@ -2,23 +2,31 @@
 
 Listens  review.planned.v1
 Emits    review.completed.v1
+Effects  asks models about contested findings, where there are some; looks documents up
 State    none: the answers are read from the stream, so after a crash the next merger gets the same
-Without an LLM  the same
+Without an LLM  the same, with nothing verified
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from agents.review.baseline import mark_baseline
 from agents.review.diff import only_changed
-from agents.review.merge import merge_hits
+from agents.review.languages import language_of
+from agents.review.merge import Merged, by_severity, merge_hits
+from agents.review.models.account import model_work, notes, shortfalls, spent, with_costs
+from agents.review.models.passages import Passages
+from agents.review.models.verifier import Verified, Verifier, shown_only
 from bus import Bus, Envelope, Gathered, Subscription
 from bus.envelope import now_text, parse_time
 from schemas.review import (
     AgentWork,
+    Finding,
     NotReviewed,
     ReviewCompleted,
     ReviewFindings,
@@ -30,12 +38,16 @@ from schemas.review import (
 DURABLE: Final = "review-merger"
 OPEN_MAX: Final = 256
 """Reviews that one process waits for at once; a waiting one costs little."""
+DOCUMENTS_MAX: Final = 40
+"""Weaknesses of one report for which a document is looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewMerger:
     bus: Bus
     version: str
+    verifier: Verifier | None = None
+    passages: Passages | None = None
 
     def subscription(self) -> Subscription:
         return Subscription(
@@ -52,22 +64,71 @@ class ReviewMerger:
         gathered = await self.bus.gather(
             ReviewFindings, task_id=envelope.task_id, expected=event.assignments, deadline_s=deadline_s
         )
+        merged = await asyncio.to_thread(merge_parts, event, [part for part, _ in gathered.parts])
+        verified = None
+        if self.verifier is not None and event.verify:
+            verified = await self.verifier.verify(
+                event, merged.findings, task_id=envelope.task_id, deadline_s=deadline_s
+            )
         report = await asyncio.to_thread(
-            write_report, event, gathered, task_id=envelope.task_id, version=self.version, now=now_text()
+            write_report,
+            event,
+            gathered,
+            merged,
+            verified,
+            task_id=envelope.task_id,
+            version=self.version,
+            now=now_text(),
         )
+        if self.passages is not None:
+            report = await with_documents(report, self.passages)
         return ReviewCompleted(report=report)
 
 
-def write_report(
-    planned: ReviewPlanned, gathered: Gathered[ReviewFindings], *, task_id: str, version: str, now: str
-) -> ReviewReport:
-    """Core: the report of what was gathered, saying what is missing."""
-    parts = [part for part, _ in gathered.parts]
+async def with_documents(report: ReviewReport, passages: Passages) -> ReviewReport:
+    """The report with the expert document on each weakness named."""
+    kinds = {(finding.cwe, language_of(finding.path)) for finding in report.findings if finding.cwe}
+    named = {}
+    for cwe, language in sorted(kinds)[:DOCUMENTS_MAX]:
+        if (hit := await passages.document_on(cwe, language)) is not None:
+            named[cwe, language] = f"{hit.document_id}: {hit.title}"
+    findings = tuple(
+        msgspec.structs.replace(finding, document=named.get((finding.cwe, language_of(finding.path)), ""))
+        for finding in report.findings
+    )
+    return msgspec.structs.replace(report, findings=findings)
+
+
+def merge_parts(planned: ReviewPlanned, parts: Sequence[ReviewFindings]) -> Merged:
+    """Core: the findings of all parts, those on unchanged lines left out, known ones marked."""
     merged = merge_hits((part.role, hit) for part in parts for hit in part.hits)
-    found = merged.findings
+    found: Sequence[Finding] = merged.findings
     if planned.changed is not None:
         found = only_changed(found, planned.changed)
-    found = mark_baseline(found, planned.baseline)
+    found = with_costs(mark_baseline(found, planned.baseline), parts)
+    return replace(merged, findings=tuple(found))
+
+
+def write_report(
+    planned: ReviewPlanned,
+    gathered: Gathered[ReviewFindings],
+    merged: Merged | None = None,
+    verified: Verified | None = None,
+    *,
+    task_id: str,
+    version: str,
+    now: str,
+) -> ReviewReport:
+    """Core: the report of what was gathered, saying what is missing.
+
+    Args:
+        merged: of the same parts; None merges them here.
+        verified: `merged`'s findings after a second look.
+    """
+    parts = [part for part, _ in gathered.parts]
+    merged = merged or merge_parts(planned, parts)
+    found, unconfirmed = shown_only(verified.findings if verified else merged.findings)
+    found.sort(key=by_severity)
     not_reviewed = [*planned.not_reviewed, *(entry for part in parts for entry in part.not_reviewed)]
     if merged.cut:
         not_reviewed.append(
@@ -83,14 +144,17 @@ def write_report(
         files=planned.files,
         lines=planned.lines,
         seconds=round(max(0.0, parse_time(now) - parse_time(planned.started_at or now)), 3),
+        cost_nusd=spent(parts, verified),
         assignments=len(planned.assignments),
         agents=agent_work(parts),
         stages=sum_stages(parts),
         roles=planned.roles,
         findings=tuple(found),
         not_reviewed=tuple(dict.fromkeys([*not_reviewed, *unanswered])),
-        degraded=(*degraded, *failed_stages(parts)),
+        degraded=(*degraded, *failed_stages(parts), *shortfalls(planned, parts, verified)),
         version=version,
+        models=model_work(parts),
+        notes=tuple(notes(planned, parts, verified, unconfirmed)),
     )
 
 
@@ -153,6 +217,7 @@ def agent_work(parts: Sequence[ReviewFindings]) -> tuple[AgentWork, ...]:
             assignments=len(done),
             hits=sum(len(part.hits) for part in done),
             seconds=round(sum(part.seconds for part in done), 3),
+            cost_nusd=sum(part.cost_nusd for part in done),
         )
         for agent, done in sorted(by_agent.items())
     )

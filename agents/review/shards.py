@@ -12,8 +12,8 @@ from schemas.review import Bundle
 SHARD_FILES: Final = 40
 SHARD_BYTES: Final = 200_000
 """About what analysers look at in a few seconds."""
-SHARDS_MAX: Final = 900
-"""Assignments of one review: plan and assignments are one atomic batch of at most 1,000 events."""
+SHARDS_MAX: Final = 890
+"""Assignments of one review, besides 100 for models: with the plan one atomic batch of at most 1,000 events."""
 
 
 class ShardsError(ValueError):

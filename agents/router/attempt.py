@@ -218,6 +218,7 @@ class Attempt:
                 agent=request.agent,
                 provider=choice.offer.provider,
                 model=choice.offer.model,
+                task_limit_nusd=request.task_limit_nusd,
                 wait_until=time_text(wait_until_s) if wait_until_s > now_s else "",
             ),
             deadline_s=self.guard_until_s,

@@ -105,6 +105,7 @@ class Offer:
         has_key: False when the provider wants a key and there is none.
         key_variable: which environment variable would hold it.
         concurrency_max: requests at once that this provider takes.
+        concurrency_start: with how many to begin: all of them where somebody who knows said how many there are.
         max_tokens_field: what the limit on output tokens is called towards this provider.
     """
 
@@ -120,6 +121,7 @@ class Offer:
     has_key: bool = True
     key_variable: str = ""
     concurrency_max: int = 64
+    concurrency_start: int = 8
     max_tokens_field: str = "max_tokens"
 
     @property

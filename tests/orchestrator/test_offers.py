@@ -117,6 +117,7 @@ providers:
             can={Capability.JSON_SCHEMA: True, Capability.TOOLS: False},
             rank=RANK_UNLISTED,
             concurrency_max=3,
+            concurrency_start=3,
             max_tokens_field="max_completion_tokens",
         )
         endpoint = book.endpoints["mine"]
@@ -240,14 +241,14 @@ class TestFound:
     @pytest.mark.parametrize(
         ("name", "tier"),
         [
-            ("my-model", 1),
+            ("my-model", 2),
             ("SmolLM2-135M-Instruct", 1),
             ("qwen3:0.6b", 1),
             ("llama3.1:8b", 2),
             ("mixtral:8x7b", 3),
             ("meta-llama/Llama-3.3-70B-Instruct", 3),
             ("gemma-2-27b-it", 2),
-            ("v3.2", 1),
+            ("v3.2", 2),
         ],
     )
     def test_a_model_that_nobody_described_is_as_good_as_its_name_says(self, name: str, tier: int) -> None:

@@ -6,9 +6,9 @@ from typing import Final
 NUSD_PER_USD: Final = 1_000_000_000
 
 
-def counted(number: int, noun: str) -> str:
-    """Such as `1 file` and `2,000 files`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Such as `1 file`, `2,000 files` and, where the plural is irregular, `3 passes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
 
 
 def seconds_text(seconds: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.review.shards import SHARD_BYTES, ShardsError, plan_shards
+from agents.review.shards import SHARD_BYTES, SHARDS_MAX, ShardsError, plan_shards
 from schemas.review import Bundle
 
 
@@ -78,7 +78,7 @@ def test_there_are_never_more_assignments_than_fit_in_a_batch() -> None:
     bundles = [bundle(*[100_000] * 200, name=f"b{index}") for index in range(50)]
     roles = [Role(f"role{index}") for index in range(6)]
     shards = plan_shards(bundles, roles)
-    assert 600 < len(shards) <= 900
+    assert 300 < len(shards) <= SHARDS_MAX
     assert sum(len(shard.paths) for shard in shards) == 50 * 200 * 6
     assert max(len(shard.paths) for shard in shards) <= 200
 

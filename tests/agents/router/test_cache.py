@@ -29,6 +29,7 @@ ALIKE: list[dict[str, Any]] = [
     {"agent": "reviewer"},
     {"explain": True},
     {"max_cost_nusd": 5},
+    {"task_limit_nusd": 5},
 ]
 
 
