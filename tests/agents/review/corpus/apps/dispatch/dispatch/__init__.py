@@ -1,0 +1,1 @@
+"""Dispatch: parcels, drivers and routes of a courier service."""

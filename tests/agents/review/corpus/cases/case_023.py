@@ -1,0 +1,13 @@
+from urllib.parse import urlencode
+
+from flask import Flask, redirect, request
+
+app = Flask(__name__)
+PORTAL = "https://portal.example.com"
+
+
+@app.route("/to")
+def to():
+    rest = request.args.get("rest", "")
+    address = PORTAL + "/search?" + urlencode({"q": rest})
+    return redirect(address)

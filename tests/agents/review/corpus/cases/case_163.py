@@ -1,0 +1,20 @@
+import base64
+import json
+
+from django.http import JsonResponse
+
+
+class Basket:
+    def __init__(self, items=()):
+        self.items = list(items)
+
+
+def load_basket(request):
+    packed = request.COOKIES.get("basket")
+    if not packed:
+        return Basket()
+    return Basket(json.loads(base64.b64decode(packed)))
+
+
+def basket(request):
+    return JsonResponse({"items": len(load_basket(request).items)})

@@ -1,0 +1,14 @@
+import tarfile
+import tempfile
+
+from fastapi import FastAPI, UploadFile
+
+app = FastAPI()
+
+
+@app.post("/datasets")
+async def dataset(bundle: UploadFile):
+    folder = tempfile.mkdtemp(prefix="dataset-")
+    with tarfile.open(fileobj=bundle.file, mode="r:gz") as archive:
+        archive.extractall(folder, filter="fully_trusted")
+    return {"folder": folder}

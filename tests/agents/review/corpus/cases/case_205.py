@@ -1,0 +1,16 @@
+import random
+
+from flask import Flask, make_response, request
+
+app = Flask(__name__)
+remembered = {}
+
+
+@app.route("/remember")
+def remember():
+    generator = random.SystemRandom()
+    key = str(generator.getrandbits(128))
+    remembered[key] = request.remote_addr
+    response = make_response({"remembered": True})
+    response.set_cookie("remember", key, secure=True, httponly=True, samesite="Lax")
+    return response

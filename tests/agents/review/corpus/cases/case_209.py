@@ -1,0 +1,27 @@
+import functools
+import os
+
+from flask import Flask, abort, send_file
+
+app = Flask(__name__)
+FOLDER = os.path.realpath("/srv/gallery")
+
+
+def existing(folder):
+    def decorate(view):
+        @functools.wraps(view)
+        def wrapper(name):
+            path = os.path.realpath(os.path.join(folder, name))
+            if not os.path.isfile(path):
+                abort(404)
+            return view(path)
+
+        return wrapper
+
+    return decorate
+
+
+@app.route("/gallery/<path:name>")
+@existing(FOLDER)
+def picture(path):
+    return send_file(path)

@@ -1,0 +1,22 @@
+import ldap
+from flask import Flask, abort, request
+
+app = Flask(__name__)
+SPECIAL = {"\\": r"\5c", "*": r"\2a", "(": r"\28", ")": r"\29", "\0": r"\00"}
+
+
+def user_filter(name):
+    stripped = "".join(SPECIAL.get(character, character) for character in name)
+    return "(&(uid=" + stripped + ")(active=TRUE))"
+
+
+@app.before_request
+def authorise():
+    credentials = request.authorization
+    if credentials is None or not credentials.password:
+        abort(401)
+    conn = ldap.initialize("ldap://auth")
+    users = conn.search_s("ou=staff,dc=acme", ldap.SCOPE_SUBTREE, user_filter(credentials.username))
+    if not users:
+        abort(403)
+    conn.simple_bind_s(users[0][0], credentials.password)

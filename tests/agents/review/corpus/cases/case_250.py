@@ -1,0 +1,11 @@
+from flask import Flask, request
+from lxml import etree
+
+app = Flask(__name__)
+
+
+@app.post("/orders")
+def orders():
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True)
+    root = etree.fromstring(request.data, parser)
+    return {"order": root.findtext("number")}

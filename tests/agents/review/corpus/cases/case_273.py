@@ -1,0 +1,16 @@
+import os
+
+from flask import Flask, abort, request
+
+app = Flask(__name__)
+SERVICES = ("nginx", "redis", "worker")
+
+
+@app.post("/service")
+def service():
+    name = request.form.get("name", "")
+    action = request.form.get("action", "status")
+    if name not in SERVICES:
+        abort(404)
+    os.system("systemctl " + action + " " + name)
+    return "", 204

@@ -1,0 +1,11 @@
+from random import randint
+
+from django.core.mail import send_mail
+from django.http import JsonResponse
+
+
+def send_code(request):
+    code = f"{randint(0, 999_999):06}"
+    request.session["otp"] = code
+    send_mail("Your code", code, "no-reply@example.com", [request.user.email])
+    return JsonResponse({"sent": True})

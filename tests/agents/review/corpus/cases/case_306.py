@@ -1,0 +1,14 @@
+import ldap
+from flask import Flask, request
+from ldap.filter import escape_filter_chars
+
+app = Flask(__name__)
+
+
+@app.route("/exists/<path:mail>")
+def exists(mail):
+    escaped = escape_filter_chars(mail)
+    app.logger.info("looking up %s for %s", escaped, request.remote_addr)
+    conn = ldap.initialize("ldap://mailhub")
+    entries = conn.search_st("ou=mail,o=acme", ldap.SCOPE_ONELEVEL, "(mail=%s)" % mail, timeout=5)
+    return {"exists": bool(entries)}

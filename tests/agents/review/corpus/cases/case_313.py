@@ -1,0 +1,11 @@
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+
+
+@app.route("/calculate")
+def calculate():
+    expression = request.args.get("expression", "1+1")
+    if len(expression) > 200:
+        return jsonify(error="too long"), 400
+    return jsonify(result=eval(expression))

@@ -1,0 +1,14 @@
+from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from ruamel.yaml import YAML
+
+
+def reader(kind):
+    return YAML(typ=kind, pure=True)
+
+
+@csrf_exempt
+def manifest(request):
+    kinds = {"fast": "safe", "full": "rt"}
+    document = reader(kinds["fast"]).load(request.body)
+    return JsonResponse({"keys": sorted(str(key) for key in document)})

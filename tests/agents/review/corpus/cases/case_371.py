@@ -1,0 +1,13 @@
+from urllib.parse import parse_qs
+
+
+def page(name, visits):
+    return "<p>%s has been here %d times</p>" % (name, visits)
+
+
+def application(environ, start_response):
+    query = parse_qs(environ["QUERY_STRING"])
+    visits = int(query.get("visits", ["1"])[0])
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+    body = page("Somebody", visits)
+    return [body.encode("utf-8")]

@@ -1,0 +1,12 @@
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+FLAGS = {"httponly": True, "samesite": "Lax", "secure": False}
+
+
+@app.post("/token")
+def token():
+    user = request.authorization.username
+    response = jsonify(user=user)
+    response.set_cookie("refresh", app.extensions["jwt"].refresh(user), **FLAGS)
+    return response
