@@ -70,6 +70,10 @@ class _Given:
     base: Path
 
 
+POWERS: Final = ("review.roots", "review.models", "review.max_cost_usd")
+"""What a file must not set that merely lies in the current folder."""
+
+
 def load(
     *, file: Path | None = None, env: Mapping[str, str], flags: Mapping[str, object] = MappingProxyType({})
 ) -> Loaded:
@@ -162,11 +166,12 @@ def _from_file(path: Path) -> dict[str, _Given]:
 
 def _refuse_powers(given: Mapping[str, _Given], path: Path) -> None:
     """A file that merely lies in the current folder may be a stranger's, come with the code under review: it
-    must not say where that code, or a trace of it, is sent, nor which folders others may have reviewed."""
+    must not say where that code, or a trace of it, is sent, what may be spent, nor which folders others may have
+    reviewed."""
     for name, one in given.items():
-        if not name.startswith("review.") or name == "review.roots":
+        if not name.startswith("review.") or name in POWERS:
             raise ConfigError(
-                f"`{name}` {one.where}: a file that is only found here may set review.* without review.roots; "
+                f"`{name}` {one.where}: a file that is only found here may set review.* without {', '.join(POWERS)}; "
                 f"if it is yours, say so with --config {path}, or move it to ~/.config/labverse/config.yaml"
             )
 

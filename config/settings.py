@@ -102,6 +102,9 @@ class ReviewSettings(msgspec.Struct, frozen=True, kw_only=True):
         deadline_s: time for a whole review, in seconds.
         agents: reviewers that work at a time; 0 means one for each processor core.
         fail_on: the mildest severity that makes `labverse review` exit with 1; `never` makes none do so.
+        models: which models may read the code: none, local ones, or any that is listed.
+        max_cost_usd: most that they may cost for one review, in US dollars.
+        models_s: for so many seconds' work of models a review is planned, as far as their speed is known.
         file_bytes_max, files_max, total_bytes_max: what is larger is left out, and the report says so.
     """
 
@@ -109,6 +112,9 @@ class ReviewSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: Annotated[float, Meta(ge=1.0, le=DAY_S)] = 600.0
     agents: Annotated[int, Meta(ge=0, le=AGENTS_MAX)] = 0
     fail_on: Literal["critical", "high", "medium", "low", "info", "never"] = "high"
+    models: Literal["none", "local", "any"] = "local"
+    max_cost_usd: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+    models_s: Annotated[float, Meta(ge=1.0, le=DAY_S)] = 180.0
     file_bytes_max: Annotated[int, Meta(ge=1, le=64_000_000)] = 2_000_000
     files_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
     total_bytes_max: Annotated[int, Meta(ge=1, le=16_000_000_000)] = 256_000_000

@@ -101,6 +101,7 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
         models: which models may be asked; without one that can be called, analysers and rules do it all.
         max_cost_nusd: most that models may cost over the whole review, in nano-USD.
         passes_max: most assignments for models.
+        models_s: for so many seconds' work of models it is planned, as far as their speed is known.
     """
 
     name: str = ""
@@ -117,6 +118,7 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
     models: Models = Models.NONE
     max_cost_nusd: Annotated[int, Meta(ge=0)] | None = None
     passes_max: Annotated[int, Meta(ge=0, le=PASSES_MAX)] = PASSES_MAX
+    models_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
 
 
 class ReviewAssigned(Event, frozen=True, kw_only=True, tag="review.assigned.v1"):
@@ -168,7 +170,8 @@ class PassEstimate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cost_nusd: expected; `cost_max_nusd` if every answer is as long as may be.
-        seconds: wall time, with as many at once as the provider takes; 0 when nothing is known of its speed.
+        seconds: wall time, with as many at once as the provider takes.
+        is_speed_known: otherwise `seconds` assumes what is usual.
     """
 
     model: str
@@ -178,6 +181,7 @@ class PassEstimate(msgspec.Struct, frozen=True, kw_only=True):
     cost_nusd: int = 0
     cost_max_nusd: int = 0
     seconds: float = 0.0
+    is_speed_known: bool = False
 
 
 class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):

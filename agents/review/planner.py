@@ -88,7 +88,8 @@ class ReviewPlanner:
             return ModelPlan(why_none=why_none)
         changed = None if event.changed is None else [entry.path for entry in event.changed]
         sources = await read_sources(self.sources, event.bundles, changed)
-        return await asyncio.to_thread(plan_models, sources, models, event, left_s=left_s * PASSES_TIME_SHARE)
+        left_s = min(left_s * PASSES_TIME_SHARE, event.models_s)
+        return await asyncio.to_thread(plan_models, sources, models, event, left_s=left_s)
 
     async def _intakes(self, event: ReviewRequested) -> list[Intake]:
         intakes = []

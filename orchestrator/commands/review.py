@@ -59,15 +59,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deadline", type=float, metavar="S", help="seconds the review may take (default: 600)"
     )
+    parser.add_argument(
+        "--models",
+        choices=("none", "local", "any"),
+        help="which models may read the code besides the analysers (default: local ones, if there are any)",
+    )
+    parser.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="USD",
+        help="most that models may cost for this review (default: 1.00)",
+    )
+    parser.add_argument(
+        "--passes",
+        type=int,
+        default=100,
+        metavar="N",
+        help="most assignments for models (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="say what models would take, and stop: calls, tokens, money, time",
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
 
 
 async def run(args: argparse.Namespace) -> int:
     from orchestrator.shell import UserError, bus_for, load_settings, stop_signals, unless
+    from schemas.review import PASSES_MAX
 
     loaded = load_settings(
-        args, review__fail_on=args.fail_on, review__agents=args.agents, review__deadline_s=args.deadline
+        args,
+        review__fail_on=args.fail_on,
+        review__agents=args.agents,
+        review__deadline_s=args.deadline,
+        review__models=args.models,
+        review__max_cost_usd=args.max_cost,
     )
+    if not 0 <= args.passes <= PASSES_MAX:
+        raise UserError(f"--passes must be 0 to {PASSES_MAX}, not {args.passes}")
+    if args.estimate:
+        return await _estimate(args, loaded)
     if args.write_baseline and args.write_baseline == args.output:
         raise UserError("--write-baseline and --output name the same file")
     from orchestrator.orphans import review_source
@@ -88,6 +121,17 @@ async def run(args: argparse.Namespace) -> int:
     return await asyncio.to_thread(_deliver, args, loaded, report)
 
 
+async def _estimate(args: argparse.Namespace, loaded: "Loaded") -> int:
+    from orchestrator.review_models import estimate, print_estimate
+    from orchestrator.shell import bus_for
+
+    request, intake = await asyncio.to_thread(_prepare, args, loaded)
+    async with bus_for(loaded, role="review", source="labverse/review") as bus:
+        plan = await estimate(bus, loaded.settings, request, intake)
+    print_estimate(plan, request, intake, as_json=args.json)
+    return 0
+
+
 def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequested", "Intake"]:
     """What is to be reviewed, before anything is started for it."""
     from agents.review.baseline import BaselineError, read_baseline
@@ -96,7 +140,7 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
     from agents.review.roles import pick_roles
     from orchestrator.roster import intake_limits
     from orchestrator.shell import UserError
-    from schemas.review import ReviewRequested
+    from schemas.review import Models, ReviewRequested
 
     path = Path(args.path)
     roles = tuple(role.strip() for role in (args.roles or "").split(",") if role.strip())
@@ -121,6 +165,10 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
             baseline=baseline,
             not_reviewed=intake.not_reviewed,
             deadline_s=loaded.settings.review.deadline_s,
+            models=Models(loaded.settings.review.models),
+            max_cost_nusd=round(loaded.settings.review.max_cost_usd * 1e9),
+            passes_max=args.passes,
+            models_s=loaded.settings.review.models_s,
         ),
         intake,
     )
@@ -152,9 +200,11 @@ async def _review(
 
     from agents.review.planner import store_files
     from orchestrator.orphans import cancel_orphans
-    from orchestrator.roster import REVIEW_KINDS, Warmth, agents_on
+    from orchestrator.review_models import can_be_called
+    from orchestrator.roster import MODEL_KINDS, REVIEW_KINDS, Warmth, agents_on
     from orchestrator.shell import unless
     from schemas.ids import new_id
+    from schemas.review import Models
 
     assert isinstance(warmth, Warmth)
     task_id = new_id()
@@ -162,13 +212,19 @@ async def _review(
 
         async def work_ourselves() -> None:
             agents = agents_on(
-                bus, loaded.settings, REVIEW_KINDS, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
+                bus, loaded.settings, kinds, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
             )
             await stack.enter_async_context(agents)
 
         await cancel_orphans(bus)
         is_served = await _is_served(bus)
+        kinds: tuple[str, ...] = REVIEW_KINDS
         if not is_served:
+            if await can_be_called(loaded.settings, request.models):
+                kinds = (*REVIEW_KINDS, *MODEL_KINDS, "librarian", "model-reviewer")
+            elif request.models is not Models.NONE and not args.models:
+                # Nobody asked for models: that there are none is nothing to complain of.
+                request = msgspec.structs.replace(request, models=Models.NONE)
             await work_ourselves()
         with bus.tracing.span(
             "labverse review", {"labverse.task_id": task_id, "labverse.files": len(intake.files)}

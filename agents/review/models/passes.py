@@ -140,9 +140,13 @@ def _against(in_number: bool, in_context: bool, in_money: bool, in_time: bool) -
     return next((reason for reason, is_kept in reasons.items() if not is_kept), "")
 
 
+def answer_s(model: ModelOffered) -> float:
+    """Seconds for one pass: as learned of late, else what is usual."""
+    return model.answer_s or ANSWER_S_UNKNOWN[model.is_local]
+
+
 def _calls_in_time(model: ModelOffered, left_s: float) -> int:
-    answer_s = model.answer_s or ANSWER_S_UNKNOWN[model.is_local]
-    return int(max(0.0, left_s) * TIME_SHARE / answer_s) * model.concurrency
+    return int(max(0.0, left_s) * TIME_SHARE / answer_s(model)) * model.concurrency
 
 
 def _estimates(passes: Sequence[Pass], models: Sequence[ModelOffered]) -> list[PassEstimate]:
@@ -160,7 +164,8 @@ def _estimates(passes: Sequence[Pass], models: Sequence[ModelOffered]) -> list[P
                 output_tokens=len(own) * OUTPUT_TOKENS_EXPECTED,
                 cost_nusd=sum(cost_nusd(model, one.input_tokens, OUTPUT_TOKENS_EXPECTED) for one in own),
                 cost_max_nusd=sum(cost_nusd(model, one.input_tokens, OUTPUT_TOKENS_MAX) for one in own),
-                seconds=round(waves * (model.answer_s or 0.0), 1),
+                seconds=round(waves * answer_s(model), 1),
+                is_speed_known=model.answer_s > 0,
             )
         )
     return out
