@@ -4,11 +4,35 @@ from typing import TYPE_CHECKING, Final
 
 from agents.cost_guard.report import dollars
 from orchestrator.clean import clean
+from orchestrator.fitting import Column, print_table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from schemas.llm import Candidate, Completion, CompletionReply, Explanation
 
 WIDTH_IN_PIPES: Final = 160
+
+CANDIDATE_COLUMNS: Final = (
+    Column("#"),
+    Column("model", "name"),
+    Column("where", "text", rank=2),
+    Column("estimate"),
+    Column("held"),
+    Column("in time"),
+    Column("usual", rank=1),
+    Column("tokens in", rank=3),
+    Column("max out", rank=3),
+    Column("why not", "text", rank=4, under="why not:"),
+)
+ATTEMPT_COLUMNS: Final = (
+    Column("at"),
+    Column("model", "name"),
+    Column("outcome", "text"),
+    Column("took"),
+    Column("cost"),
+    Column("remarks", "text", rank=1, under="→"),
+)
 
 
 def print_footer(completion: "Completion") -> None:
@@ -44,40 +68,32 @@ def print_explanation(reply: "CompletionReply") -> None:
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH_IN_PIPES
-    console.print(_candidates(reply.explanation))
+    if reply.explanation.candidates:
+        _print_candidates(console, reply.explanation)
     if reply.explanation.attempts:
-        console.print(_attempts(reply))
+        _print_attempts(console, reply.explanation)
     for note in reply.explanation.notes:
         console.print(f"note: {clean(note)}", markup=False, soft_wrap=True)
 
 
-def _candidates(explanation: "Explanation") -> object:
-    from rich.table import Table
+def _print_candidates(console: "Console", explanation: "Explanation") -> None:
     from rich.text import Text
 
-    table = Table(title="candidates", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for heading in (
-        "#",
-        "model",
-        "where",
-        "estimate",
-        "held",
-        "in time",
-        "usual",
-        "tokens in",
-        "max out",
-        "why not",
-    ):
-        table.add_column(heading, no_wrap=heading != "why not")
-    for one in sorted(explanation.candidates, key=lambda one: (one.rank == 0, one.rank)):
-        table.add_row(
-            str(one.rank) if one.rank else "-",
-            Text(clean(one.model)),
-            "local" if one.is_local else "cloud",
-            *(_estimates(one) if one.rank else ("",) * 6),
-            Text(clean(one.dropped), style="yellow"),
-        )
-    return table
+    print_table(
+        console,
+        "candidates",
+        CANDIDATE_COLUMNS,
+        [
+            (
+                str(one.rank) if one.rank else "-",
+                clean(one.model),
+                "local" if one.is_local else "cloud",
+                *(_estimates(one) if one.rank else ("",) * 6),
+                Text(clean(one.dropped), style="yellow"),
+            )
+            for one in sorted(explanation.candidates, key=lambda one: (one.rank == 0, one.rank))
+        ],
+    )
 
 
 def _estimates(one: "Candidate") -> tuple[str, ...]:
@@ -92,21 +108,22 @@ def _estimates(one: "Candidate") -> tuple[str, ...]:
     )
 
 
-def _attempts(reply: "CompletionReply") -> object:
-    from rich.table import Table
+def _print_attempts(console: "Console", explanation: "Explanation") -> None:
     from rich.text import Text
 
-    assert reply.explanation is not None
-    table = Table(title="what happened", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for heading in ("at", "model", "outcome", "took", "cost", "remarks"):
-        table.add_column(heading, no_wrap=heading != "remarks")
-    for one in reply.explanation.attempts:
-        table.add_row(
-            f"{one.started_s:.2f} s",
-            Text(clean(one.model)),
-            f"{one.outcome}{' (hedge)' if one.is_hedge else ''}",
-            f"{one.latency_s:.2f} s",
-            dollars(one.cost_nusd),
-            Text(clean(one.detail)),
-        )
-    return table
+    print_table(
+        console,
+        "what happened",
+        ATTEMPT_COLUMNS,
+        [
+            (
+                f"{one.started_s:.2f} s",
+                clean(one.model),
+                f"{one.outcome}{' (hedge)' if one.is_hedge else ''}",
+                f"{one.latency_s:.2f} s",
+                dollars(one.cost_nusd),
+                Text(clean(one.detail)),
+            )
+            for one in explanation.attempts
+        ],
+    )

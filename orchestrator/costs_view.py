@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from agents.cost_guard.advice import Advice
 from agents.cost_guard.report import OTHERS, Report, Row, dollars
 from orchestrator.clean import clean
+from orchestrator.fitting import Column, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,13 +20,31 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN: Final = 25
 """Groups shown on a terminal; `--json` has them all."""
-NAME_CHARS_MAX: Final = 48
 BAR_CELLS: Final = 48
+BAR_CELLS_MIN: Final = 12
 SHARE_CELLS: Final = 12
 DAYS_SHOWN: Final = 60
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 NO_SPARK: Final = "·"
+DAYS_SHOWN_MIN: Final = 7
+SPARK_WORDS_CELLS: Final = 55
+"""What stands before and after the days, at most."""
+LIMIT_CELLS: Final = 17
 SPENT, RESERVED, FREE, STOP = "█", "▒", "░", "┃"
+
+COLUMNS: Final = (
+    Column("", "text", rank=6),
+    Column("cost"),
+    Column("share", rank=1),
+    Column("saved", rank=4),
+    Column("calls"),
+    Column("answered", rank=2),
+    Column("failed"),
+    Column("tokens in", rank=3),
+    Column("out", rank=3, under="tokens out"),
+    Column("p50", rank=5),
+    Column("p95", rank=5),
+)
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +75,10 @@ def print_costs(console: "Console", costs: Costs) -> None:
     console.print(_summary(total, costs.period))
     days = costs.days.rows()
     if len(days) > 1:
-        console.print(spark_line(days))
+        room = console.width - SPARK_WORDS_CELLS
+        console.print(spark_line(days, max(DAYS_SHOWN_MIN, min(DAYS_SHOWN, room))))
     console.print()
-    console.print(_table(costs.by))
+    _print_table(console, costs.by)
     if costs.advice is not None:
         console.print()
         _print_advice(console, costs.advice, total.calls)
@@ -72,7 +92,7 @@ def _print_budget(console: "Console", state: "StateReply | None") -> None:
         return
     for budget in (state.month, state.tenant, state.task):
         if budget is not None:
-            console.print(budget_bar(budget))
+            _print_bar(console, budget)
     if not state.leader:
         console.print(Text("as the books say: no cost guard leads now", style="dim"))
     if state.is_stopped:
@@ -85,8 +105,34 @@ def _print_budget(console: "Console", state: "StateReply | None") -> None:
     console.print()
 
 
+def _print_bar(console: "Console", budget: "BudgetState") -> None:
+    """In one line if there is room for bar and figures; else the figures stand under the bar."""
+    from rich.padding import Padding
+
+    figures = budget_figures(budget)
+    cells = min(BAR_CELLS, console.width - LIMIT_CELLS - len(figures.plain) - 2)
+    if cells >= BAR_CELLS_MIN:
+        console.print(budget_bar(budget, cells).append("  ").append_text(figures))
+        return
+    console.print(budget_bar(budget, max(BAR_CELLS_MIN, min(BAR_CELLS, console.width - LIMIT_CELLS))))
+    console.print(Padding(figures, (0, 0, 0, 2), expand=False))
+
+
+def budget_figures(budget: "BudgetState") -> "Text":
+    """`$1.20 spent + $0.30 held of $10.00, stops at $9.00, resets 2026-12-01`."""
+    from rich.text import Text
+
+    held = f" + {dollars(budget.reserved_nusd)} held" if budget.reserved_nusd else ""
+    text = Text(f"{dollars(budget.spent_nusd)} spent{held} of {dollars(budget.limit_nusd)}")
+    if budget.stop_nusd < budget.limit_nusd:
+        text.append(f", stops at {dollars(budget.stop_nusd)}", style="dim")
+    if budget.resets_at:
+        text.append(f", resets {clean(budget.resets_at[:10])}", style="dim")
+    return text
+
+
 def budget_bar(budget: "BudgetState", cells: int = BAR_CELLS) -> "Text":
-    """`month 2026-11  ████▒▒░░░░┃░  $1.20 spent + $0.30 held of $10.00, stops at $9.00`."""
+    """`month 2026-11  ████▒▒░░░░┃░`: spent, held, free, and where spending stops."""
     from rich.text import Text
 
     limit = max(1, budget.limit_nusd)
@@ -101,12 +147,6 @@ def budget_bar(budget: "BudgetState", cells: int = BAR_CELLS) -> "Text":
     text = Text(f"{clean(budget.limit):<16} ")
     for position, cell in enumerate(bar):
         text.append(cell, style="bold" if position == stop else "dim" if cell == FREE else colour)
-    held = f" + {dollars(budget.reserved_nusd)} held" if budget.reserved_nusd else ""
-    text.append(f"  {dollars(budget.spent_nusd)} spent{held} of {dollars(budget.limit_nusd)}")
-    if budget.stop_nusd < budget.limit_nusd:
-        text.append(f", stops at {dollars(budget.stop_nusd)}", style="dim")
-    if budget.resets_at:
-        text.append(f", resets {clean(budget.resets_at[:10])}", style="dim")
     return text
 
 
@@ -139,15 +179,15 @@ def _summary(total: Row, period: str) -> "Text":
     return text.append(f": {', '.join(remarks)}" if remarks else "", style="not bold")
 
 
-def spark_line(days: Sequence[Row]) -> "Text":
-    """A character a day, the last `DAYS_SHOWN` days up to the last with calls; days without any are `·`."""
+def spark_line(days: Sequence[Row], days_max: int = DAYS_SHOWN) -> "Text":
+    """A character a day, the last `days_max` days up to the last with calls; days without any are `·`."""
     from rich.text import Text
 
     costs = {row.name: row.cost_nusd for row in days if _is_day(row.name)}
     if not costs:
         return Text("")
     last = date.fromisoformat(max(costs))
-    first = max(date.fromisoformat(min(costs)), last - timedelta(days=DAYS_SHOWN - 1))
+    first = max(date.fromisoformat(min(costs)), last - timedelta(days=days_max - 1))
     names = [(first + timedelta(days=day)).isoformat() for day in range((last - first).days + 1)]
     highest = max(costs.get(name, 0) for name in names)
     text = Text(f"{first} ")
@@ -168,8 +208,7 @@ def _is_day(name: str) -> bool:
     return True
 
 
-def _table(report: Report) -> Any:
-    from rich.table import Table
+def _print_table(console: "Console", report: Report) -> None:
     from rich.text import Text
 
     rows = report.rows()
@@ -177,39 +216,28 @@ def _table(report: Report) -> Any:
     title = f"by {report.by}"
     if len(rows) > len(shown):
         title += f" ({len(shown)} of {len(rows):,}; --json has them all)"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
-    table.add_column(report.by, no_wrap=True, overflow="ellipsis", max_width=NAME_CHARS_MAX)
-    table.add_column("", no_wrap=True, min_width=SHARE_CELLS)
-    for heading in (
-        "cost",
-        "share",
-        "saved",
-        "calls",
-        "answered",
-        "failed",
-        "tokens in",
-        "out",
-        "p50",
-        "p95",
-    ):
-        table.add_column(heading, no_wrap=True, justify="right")
-    for row in shown:
-        bar = SPENT * _cells(row.cost_nusd, max(1, report.total.cost_nusd), SHARE_CELLS)
-        table.add_row(
-            Text(clean(row.name), style="dim" if row.name == OTHERS else ""),
-            Text(bar, style="cyan"),
-            dollars(row.cost_nusd),
-            f"{row.cost_share:.0%}",
-            dollars(row.saved_nusd) if row.saved_nusd else "-",
-            f"{row.calls:,}",
-            f"{row.answered + row.cached:,}",
-            Text(f"{row.failed:,}", style="red" if row.failed else "dim"),
-            f"{row.input_tokens:,}",
-            f"{row.output_tokens:,}",
-            _seconds(row.latency_p50_s),
-            _seconds(row.latency_p95_s),
-        )
-    return table
+    print_table(
+        console,
+        title,
+        (Column(report.by, "name"), *COLUMNS),
+        [
+            (
+                Text(clean(row.name), style="dim" if row.name == OTHERS else ""),
+                Text(SPENT * _cells(row.cost_nusd, max(1, report.total.cost_nusd), SHARE_CELLS), style="cyan"),
+                dollars(row.cost_nusd),
+                f"{row.cost_share:.0%}",
+                dollars(row.saved_nusd) if row.saved_nusd else "-",
+                f"{row.calls:,}",
+                f"{row.answered + row.cached:,}",
+                Text(f"{row.failed:,}", style="red" if row.failed else "dim"),
+                f"{row.input_tokens:,}",
+                f"{row.output_tokens:,}",
+                _seconds(row.latency_p50_s),
+                _seconds(row.latency_p95_s),
+            )
+            for row in shown
+        ],
+    )
 
 
 def _calls(count: int) -> str:

@@ -14,12 +14,26 @@ from agents.router.figures import ModelFigures, RouterRecord, routers_bucket
 from agents.router.offers import FREE, RANK_UNLISTED, Offer
 from bus import Bus, BusError
 from orchestrator.clean import clean
+from orchestrator.fitting import Column, print_table
 from orchestrator.models import OWN_CONTEXT_TOKENS, OWN_PROVIDER, Models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MONTH_CHARS: Final = 7
+COLUMNS: Final = (
+    Column("model", "name"),
+    Column("state", "text", rank=7, under="state:"),
+    Column("tier", "text", rank=5),
+    Column("context", rank=4),
+    Column("$ / M in"),
+    Column("$ / M out"),
+    Column("p50", rank=2),
+    Column("p95", rank=3),
+    Column("breaker", "text", rank=6, under="breaker"),
+    Column("calls", rank=1),
+    Column("spent"),
+)
 
 
 class ProviderLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,43 +194,32 @@ async def _spent(bus: Bus) -> tuple[Counter[str], Counter[str]]:
 def print_lines(found: list[ProviderLine], file: Path, width_in_pipes: int) -> None:
     """A table for people."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = width_in_pipes
-    table = Table(title="models", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for heading in (
-        "model",
-        "state",
-        "tier",
-        "context",
-        "$ / M in",
-        "$ / M out",
-        "p50",
-        "p95",
-        "breaker",
-        "calls",
-        "spent",
-    ):
-        table.add_column(heading, no_wrap=heading in ("model", "calls", "spent"))
+    rows = []
     for line in found:
         ready = line.state == "ready"
-        table.add_row(
-            Text(clean(line.model), style="bold" if ready else ""),
-            Text(clean(line.state), style="green" if ready else "dim" if line.is_local else "yellow"),
-            line.tier,
-            f"{line.context_tokens:,}",
-            _price(line.input_nusd),
-            _price(line.output_nusd),
-            _seconds(line.p50_s),
-            _seconds(line.p95_s),
-            Text(clean(line.breaker).replace("_", " ") or "closed", style="red" if line.breaker else "dim"),
-            f"{line.calls:,}",
-            dollars(line.spent_nusd),
+        rows.append(
+            (
+                Text(clean(line.model), style="bold" if ready else ""),
+                Text(clean(line.state), style="green" if ready else "dim" if line.is_local else "yellow"),
+                line.tier,
+                f"{line.context_tokens:,}",
+                _price(line.input_nusd),
+                _price(line.output_nusd),
+                _seconds(line.p50_s),
+                _seconds(line.p95_s),
+                Text(
+                    clean(line.breaker).replace("_", " ") or "closed", style="red" if line.breaker else "dim"
+                ),
+                f"{line.calls:,}",
+                dollars(line.spent_nusd),
+            )
         )
-    console.print(table)
+    print_table(console, "models", COLUMNS, rows)
     console.print(
         Text(f"order, limits and prices: {file}; prices from {_sources(found)}", style="dim"), soft_wrap=True
     )

@@ -16,6 +16,7 @@ SHOWN_MAX: Final = 50
 """Findings shown in full on a terminal; a file report has them all."""
 WIDTH_MAX: Final = 110
 NOT_REVIEWED_SHOWN: Final = 12
+TRACE_SHOWN: Final = 6
 
 
 def print_report(report: ReviewReport, path: Path | None = None) -> None:
@@ -49,6 +50,8 @@ def _print(console: "Console", report: ReviewReport) -> None:
     if marked:
         console.print(Text(f"{marked} findings are known or suppressed and don't count", style="dim"))
     _print_left_out(console, report)
+    for note in report.notes:
+        console.print(Text(clean(note), style="dim"))
     console.print()
     counts = Text()
     for severity in Severity:
@@ -79,9 +82,22 @@ def _print_finding(console: "Console", finding: Finding) -> None:
         console.print(Padding(_code(finding), (0, 0, 0, 9)))
     if finding.description:
         console.print(Padding(Text(_plain(finding.description)), (0, 0, 0, 9)))
+    if finding.trace:
+        console.print(Padding(Text(_way(finding), style="dim"), (0, 0, 0, 9)))
+    if finding.verdict:
+        console.print(Padding(Text(clean(finding.verdict), style="dim"), (0, 0, 0, 9)))
     if finding.fix:
         console.print(Padding(Text(f"→ {_plain(finding.fix)}", style="green"), (0, 0, 0, 9)))
     console.print()
+
+
+def _way(finding: Finding) -> str:
+    """Where the value comes in, and the places that it passes on its way."""
+    shown = finding.trace
+    if len(shown) > TRACE_SHOWN:
+        shown = (*shown[: TRACE_SHOWN - 1], shown[-1])
+    steps = " → ".join(f"{clean(step.what)} ({clean(step.path)}:{step.line})" for step in shown)
+    return f"way of the value: {steps}"
 
 
 def _code(finding: Finding) -> Any:

@@ -30,7 +30,11 @@ class Severity(enum.StrEnum):
 
 
 class FindingStatus(enum.StrEnum):
-    """Whether a finding counts. Only `new` ones decide the exit code; the others are shown, marked."""
+    """Whether a finding counts. Only `new` ones decide the exit code; the others are shown, marked.
+
+    `suppressed` are those that people or the code itself speak against: a comment that says to ignore them, somebody
+    who has dismissed them, or data flow that contradicts them; the reason says which.
+    """
 
     NEW = "new"
     BASELINE = "baseline"
@@ -240,6 +244,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
         suppressed: the comment in the source that says to ignore it; empty if there is none.
         trace: the way of a value from its source to where it does harm; empty if the analyser follows none.
         by_model: a model says so, whose name stands in `analyser`.
+        refuted: why our data-flow analysis contradicts it; empty when it does not.
     """
 
     analyser: str
@@ -258,6 +263,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: str = ""
     trace: tuple[TraceStep, ...] = ()
     by_model: bool = False
+    refuted: str = ""
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -371,6 +377,8 @@ class ReviewReport(msgspec.Struct, frozen=True, kw_only=True):
         seconds: wall time from request to merge.
         cost_nusd: money spent on models, in nano-USD; 0 when rules and analysers did it all.
         models: those that took part; none when rules and analysers did it all.
+        refuted: what analysers report and our data-flow analysis contradicts: it followed the value, and nothing from
+            outside reaches that place unchecked. They are no findings; they are told so that people can disagree.
         notes: what else is to be known of how it was done, such as claims that were not confirmed.
     """
 
@@ -391,6 +399,7 @@ class ReviewReport(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     models: tuple[ModelWork, ...] = ()
     notes: tuple[str, ...] = ()
+    refuted: tuple[Finding, ...] = ()
 
 
 class ReviewCompleted(Event, frozen=True, kw_only=True, tag="review.completed.v1"):

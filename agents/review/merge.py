@@ -25,6 +25,9 @@ REACH_LINES_MAX: Final = 20
 BELIEVED_MIN: Final = 0.3
 """Hits of less confidence don't make a finding more severe than the others say."""
 FINDINGS_MAX: Final = 10_000
+REFUTED_MAX: Final = 500
+REFUTED: Final = "data flow: "
+"""How the reason begins of a finding that data flow contradicts; a comment in the source begins otherwise."""
 VAGUE_CWES: Final = frozenset({20, 74, 116, 138, 664, 682, 691, 693, 697, 703, 707, 710})
 """Classes and pillars of the CWE list, which say little of what is wrong."""
 TITLE_CHARS_MAX: Final = 300
@@ -36,10 +39,15 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Findings by severity, path and line; `cut` of them, the least severe, were over the limit."""
+    """Findings by severity, path and line; `cut` of them, the least severe, were over the limit.
+
+    Attributes:
+        refuted: those that our data-flow analysis contradicts, and nobody else but analysers of text reports.
+    """
 
     findings: tuple[Finding, ...]
     cut: int = 0
+    refuted: tuple[Finding, ...] = ()
 
 
 @dataclass(slots=True)
@@ -102,7 +110,13 @@ def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_
         for cluster in _clusters(members, NEAR_LINES if family else NEAR_LINES_TITLE)
     ]
     ordered = sorted(with_fingerprints(findings), key=by_severity)
-    return Merged(tuple(ordered[:findings_max]), max(0, len(ordered) - findings_max))
+    refuted = [finding for finding in ordered if finding.status_reason.startswith(REFUTED)]
+    counted = [finding for finding in ordered if not finding.status_reason.startswith(REFUTED)]
+    return Merged(
+        tuple(counted[:findings_max]),
+        max(0, len(counted) - findings_max),
+        tuple(refuted[:REFUTED_MAX]),
+    )
 
 
 def by_severity(finding: Finding) -> tuple[object, ...]:
@@ -203,7 +217,7 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
     believed = [hit for hit in hits if hit.confidence >= BELIEVED_MIN] or hits
     told = [hit for hit in believed if hit.fix.strip()] or hits  # a model that stands alone may know how
     fixes = sorted((hit.fix for hit in told if hit.fix.strip()), key=lambda fix: (-len(fix), fix))
-    ignored = all(hit.suppressed for hit in hits)
+    status, reason = _status(hits)
     return Finding(
         fingerprint="",
         title=best.title[:TITLE_CHARS_MAX],
@@ -218,12 +232,21 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
         fix=fixes[0][:TEXT_CHARS_MAX] if fixes else "",
         found_by=tuple(sorted({f"{hit.analyser} {hit.rule}" for hit in hits})),
         roles=tuple(sorted({role for hit in hits for role in roles[hit]})),
-        status=FindingStatus.SUPPRESSED if ignored else FindingStatus.NEW,
-        status_reason=min(hit.suppressed for hit in hits) if ignored else "",
+        status=status,
+        status_reason=reason,
         trace=next((hit.trace for hit in hits if hit.trace), ()),
         models=len({hit.analyser for hit in hits if hit.by_model}),
         is_claim=all(hit.by_model for hit in hits),
     )
+
+
+def _status(hits: Sequence[Hit]) -> tuple[FindingStatus, str]:
+    """Ignored when comments ignore all of it, refuted when data flow contradicts all of it."""
+    if all(hit.suppressed for hit in hits):
+        return FindingStatus.SUPPRESSED, min(hit.suppressed for hit in hits)
+    if all(hit.refuted for hit in hits):
+        return FindingStatus.SUPPRESSED, REFUTED + min(hit.refuted for hit in hits)
+    return FindingStatus.NEW, ""
 
 
 def _cwe(best: Hit, hits: Sequence[Hit]) -> int:

@@ -155,6 +155,9 @@ def write_report(
         version=version,
         models=model_work(parts),
         notes=tuple(notes(planned, parts, verified, unconfirmed)),
+        refuted=merged.refuted
+        if planned.changed is None
+        else tuple(only_changed(merged.refuted, planned.changed)),
     )
 
 

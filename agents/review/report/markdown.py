@@ -26,6 +26,7 @@ def to_markdown(report: ReviewReport) -> str:
         _findings(new_findings(report)),
         _others(report, FindingStatus.BASELINE, "Known before"),
         _others(report, FindingStatus.SUPPRESSED, "Ignored by comments"),
+        _refuted(report.refuted),
         _not_reviewed(report),
         _how(report),
     ]
@@ -40,8 +41,10 @@ def _head(report: ReviewReport) -> Iterator[str]:
     yield f"**{text[0].upper()}{text[1:]}**{' in what was reviewed' if report.degraded else ''}"
     yield ""
     cost = money_text(report.cost_nusd)
-    if not report.cost_nusd:
+    if not report.models and not report.cost_nusd:
         cost += " (no model used: analysers and rules)"
+    elif not report.cost_nusd:
+        cost += " (models that cost nothing)"
     rows = [
         ("Date", prose(time_text(report.created_at))),
         ("Reviewed", f"{counted(report.files, 'file')}, {counted(report.lines, 'line')}"),
@@ -113,10 +116,26 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         yield "Fix:"
         yield ""
         yield from _passages(passages(finding.fix), finding.path)
+    yield from _way(finding)
+    if finding.verdict:
+        yield f"Second look: {prose(finding.verdict)}"
+        yield ""
     found_by = ", ".join(span(name) for name in finding.found_by) or "nobody"
     roles = f" ({prose(', '.join(finding.roles))})" if finding.roles else ""
-    yield f"Found by {found_by}{roles} · fingerprint {span(finding.fingerprint)}"
+    cost = f" · cost {money_text(finding.cost_nusd)}" if finding.cost_nusd else ""
+    see = f" · see {prose(finding.document.partition(': ')[2])}" if finding.document else ""
+    yield f"Found by {found_by}{roles}{cost}{see} · fingerprint {span(finding.fingerprint)}"
     yield ""
+
+
+def _way(finding: Finding) -> Iterator[str]:
+    """From where a value comes in to where it does harm."""
+    if finding.trace:
+        yield "The way of the value:"
+        yield ""
+        for number, step in enumerate(finding.trace, start=1):
+            yield f"{number}. {span(f'{step.path}:{step.line}')} {prose(step.what)}"
+        yield ""
 
 
 def _passages(found: Iterable[Passage], path: str) -> Iterator[str]:
@@ -135,6 +154,17 @@ def _others(report: ReviewReport, status: FindingStatus, title: str) -> Iterator
         yield ""
         yield from _list(
             f"- {span(_place(each))} {prose(each.title)} ({each.severity})" + _reason(each) for each in found
+        )
+
+
+def _refuted(findings: Sequence[Finding]) -> Iterator[str]:
+    if findings:
+        yield "## Reported by analysers, and contradicted by following the values"
+        yield ""
+        yield from _list(
+            f"- {span(_place(each))} {prose(each.title)} ({prose(', '.join(each.found_by))}): "
+            f"{prose(each.status_reason)}"
+            for each in findings
         )
 
 
@@ -173,11 +203,30 @@ def _how(report: ReviewReport) -> Iterator[str]:
         ]
         yield from _table(("Analyser", "Version", "Files", "Time", "Failed with"), rows)
     if report.agents:
+        paid = any(work.cost_nusd for work in report.agents)
         shares = [
             (prose(work.agent), f"{work.assignments:,}", f"{work.hits:,}", seconds_text(work.seconds))
+            + ((money_text(work.cost_nusd),) if paid else ())
             for work in report.agents
         ]
-        yield from _table(("Agent", "Assignments", "Hits", "Time"), shares)
+        yield from _table(("Agent", "Assignments", "Hits", "Time", *(("Cost",) if paid else ())), shares)
+    if report.models:
+        rows = [
+            (
+                prose(work.model),
+                f"{work.calls:,}",
+                f"{work.hits:,}",
+                f"{work.input_tokens:,}",
+                f"{work.output_tokens:,}",
+                money_text(work.cost_nusd),
+                f"{work.fallbacks:,}",
+            )
+            for work in report.models
+        ]
+        head = ("Model", "Passes", "Claims", "Tokens in", "Out", "Cost", "For another model")
+        yield from _table(head, rows, numbers=True)
+    if report.notes:
+        yield from _list(f"- {prose(note)}" for note in report.notes)
 
 
 def _place(finding: Finding) -> str:

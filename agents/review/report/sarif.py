@@ -19,7 +19,7 @@ from agents.review.languages import fence_of, language_of
 from agents.review.report.escape import fence, prose
 from agents.review.report.fixes import passages
 from agents.review.report.wording import NUSD_PER_USD
-from schemas.review import Finding, FindingStatus, NotReviewed, ReviewReport, Severity
+from schemas.review import Finding, FindingStatus, NotReviewed, ReviewReport, Severity, TraceStep
 
 SCHEMA_URI: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -132,7 +132,7 @@ def _result(finding: Finding, rule_index: int) -> Json:
     place = {"artifactLocation": _artifact(finding.path), "region": region}
     if language := language_of(finding.path):
         region["sourceLanguage"] = language
-    return {
+    result: Json = {
         "ruleId": rule_id(finding),
         "ruleIndex": rule_index,
         "level": LEVELS[finding.severity],
@@ -147,8 +147,19 @@ def _result(finding: Finding, rule_index: int) -> Json:
             "confidence": finding.confidence,
             "foundBy": finding.found_by,
             "roles": finding.roles,
+            **({"verdict": finding.verdict} if finding.verdict else {}),
+            **({"costUsd": finding.cost_nusd / NUSD_PER_USD} if finding.cost_nusd else {}),
         },
     }
+    if finding.trace:
+        steps = [_step(step) for step in finding.trace]
+        result["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
+    return result
+
+
+def _step(step: TraceStep) -> Json:
+    place = {"artifactLocation": _artifact(step.path), "region": {"startLine": max(1, step.line)}}
+    return {"location": {"physicalLocation": place, "message": {"text": _text(step.what)}}}
 
 
 def _invocation(report: ReviewReport) -> Json:
