@@ -1,9 +1,8 @@
 """Functions, classes and files together: what one puts in is found where another lets it do harm."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-from agents.review.dataflow import FlowResult, analyse_project, told
+from agents.review.dataflow import FlowResult, told
 
 Follow = Callable[..., object]
 
@@ -288,7 +287,7 @@ def test_a_script_at_the_top_of_a_file(follow: Follow) -> None:
         import os, sys
         os.system("ping " + sys.argv[1]) # 78
         if __name__ == "__main__":
-            eval(input()) # 95
+            eval(input()) # 94
             open(sys.argv[1])
         """
     )
@@ -340,16 +339,3 @@ def test_folders_without_init_and_names_of_the_standard_library(follow: Follow) 
             """,
         }
     )
-
-
-def test_files_beside_are_followed_only_from_the_ones_that_are_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(
-        "from flask import request\nimport b\ndef f():\n    b.run(request.args['x'])\n"
-    )
-    (tmp_path / "b.py").write_text(
-        "import os\ndef run(x):\n    os.system(x)\nos.system(input())\ndef g():\n    eval(input())\n"
-    )
-    alone = analyse_project(tmp_path, ["a.py"], budget_s=20)
-    assert alone.findings == ()
-    both = analyse_project(tmp_path, ["a.py"], budget_s=20, beside=["b.py"])
-    assert [(flow.path, flow.line) for flow in both.findings] == [("b.py", 3), ("b.py", 4)]

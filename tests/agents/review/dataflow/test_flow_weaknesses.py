@@ -78,10 +78,10 @@ CASES = {
         import ast
         def view():
             x = request.values["x"]
-            eval(x) # 95
-            exec("a = " + x) # 95
+            eval(x) # 94
+            exec("a = " + x) # 94
             ast.literal_eval(x)
-            __import__(x) # 95
+            __import__(x) # 94
             return jsonify(eval("1 + 1"))
     """,
     "ldap": """
@@ -387,7 +387,6 @@ def test_no_page_is_made_of_what_a_helper_returns(follow: Callable[..., object])
             0.85,
         ),
         ("import os\nos.system(input())\n", "medium", 0.5),
-        ("import os\nos.system(os.environ['X'])\n", "low", 0.25),
     ],
 )
 def test_who_controls_a_value_decides_how_bad_it_is(
