@@ -93,6 +93,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         max_tokens: most tokens of the answer; None lets the router choose what is usual and affordable.
         temperature: None takes the purpose's.
         model: `provider/model` to use that one alone; empty lets the router choose.
+        prefer: `provider/model` to use as long as it can be called, also when it must be waited for; then others.
         cache: whether an answer given within the hour to exactly this may be given again.
         explain: whether the decision comes along with the answer.
     """
@@ -110,6 +111,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     privacy: Privacy = Privacy.ANY
     tier: Tier = Tier.SMALL
     model: Token = ""
+    prefer: Token = ""
     agent: Token = ""
     tenant: Token = ""
     cache: bool = True

@@ -42,6 +42,7 @@ def key_of(request: CompletionRequest, *, salt: str = "") -> str:
         request.tier,
         request.privacy,
         request.model,
+        request.prefer,
         request.tenant,
         salt,
     )

@@ -76,13 +76,18 @@ class Chooser:
                     continue
                 raise NothingLeftError
             now_s = self.parts.clock()
-            choices = self._in_order(decision.choices)
+            choices = self._preferred(self._in_order(decision.choices))
             for choice in choices:
                 if choice.offer.name in progress.short_of_money:
                     return Chosen(choice, has_place=False)
                 if self._may_start(choice, now_s) and self._takes_place(choice):
                     return Chosen(choice, has_place=True)
             await self._room(choices, now_s)
+
+    def _preferred(self, choices: Sequence[Choice]) -> Sequence[Choice]:
+        """The model that the request prefers, alone, while it is one of the choices: it is waited for."""
+        wanted = self.shared.facts.request.prefer
+        return [choice for choice in choices if choice.offer.name == wanted] or choices
 
     def others(self, than: Offer) -> list[Choice]:
         """What else could be called, by the last decision."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
-import msgspec
 
 from agents.review.calibration import calibration
 from agents.review.languages import language_of
@@ -28,7 +27,7 @@ from agents.review.sources import Sources
 from bus import Bus, Envelope, PermanentError, Subscription
 from bus.complete import Answered, Complete
 from bus.envelope import parse_time
-from schemas.llm import CompletionRequest, Privacy, Purpose, Source, Tier
+from schemas.llm import CompletionRequest, Privacy, Purpose, Tier
 from schemas.review import CodePart, Hit, Models, ReviewFindings, ReviewPassAssigned
 
 DURABLE: Final = "model-reviewer"
@@ -76,7 +75,13 @@ class ModelReviewer:
         async with self.sources.folder(event.bundle) as folder:
             sources = await anyio.to_thread.run_sync(read_parts, folder, event.parts)
         request = await self._request(event, role, sources, envelope.task_id, deadline_s)
-        answered = await self._ask(request, event, envelope.task_id, deadline_s)
+        answered = await self.complete(
+            request,
+            into=Claims,
+            rules=lambda: Claims(findings=[]),
+            deadline_s=deadline_s,
+            task_id=envelope.task_id,
+        )
         return told(event, answered, sources, seconds=time.monotonic() - started)
 
     async def _request(
@@ -104,32 +109,8 @@ class ModelReviewer:
             max_tokens=OUTPUT_TOKENS_MAX,
             privacy=Privacy.ANY if event.models is Models.ANY else Privacy.LOCAL_ONLY,
             tier=Tier.MEDIUM,
-            model=event.model,
+            prefer=event.model,
             agent=DURABLE,
-        )
-
-    async def _ask(
-        self, request: CompletionRequest, event: ReviewPassAssigned, task_id: str, deadline_s: float
-    ) -> Answered[Claims]:
-        """The model that is preferred, for its own view of things; then any other."""
-        answered = await self._once(request, task_id, deadline_s)
-        if answered.source is not Source.RULES or not event.model:
-            return answered
-        other = msgspec.structs.replace(request, model="")
-        second = await self._once(other, task_id, deadline_s)
-        cost_nusd = answered.cost_nusd + second.cost_nusd
-        why = answered.why_rules if second.source is Source.RULES else ""
-        return Answered(
-            value=second.value,
-            source=second.source,
-            why_rules=why,
-            completion=second.completion,
-            cost_nusd=cost_nusd,
-        )
-
-    async def _once(self, request: CompletionRequest, task_id: str, deadline_s: float) -> Answered[Claims]:
-        return await self.complete(
-            request, into=Claims, rules=lambda: Claims(findings=[]), deadline_s=deadline_s, task_id=task_id
         )
 
 

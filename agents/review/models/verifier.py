@@ -122,26 +122,13 @@ class Verifier:
                 sources = await anyio.to_thread.run_sync(read_parts, folder, whole)
         except (PermanentError, OSError) as error:
             return _unanswered(str(error))
-        answered = _unanswered("no model may be asked")
-        cost_nusd = 0
-        for model in (_judge(planned.verify, group), ""):
-            request = _request(planned, group, sources, model)
-            answered = await self.complete(
-                request,
-                into=Verdicts,
-                rules=lambda: Verdicts(verdicts=[]),
-                deadline_s=deadline_s,
-                task_id=task_id,
-            )
-            cost_nusd += answered.cost_nusd
-            if answered.source is not Source.RULES:
-                break
-        return Answered(
-            value=answered.value,
-            source=answered.source,
-            why_rules=answered.why_rules,
-            completion=answered.completion,
-            cost_nusd=cost_nusd,
+        request = _request(planned, group, sources, _judge(planned.verify, group))
+        return await self.complete(
+            request,
+            into=Verdicts,
+            rules=lambda: Verdicts(verdicts=[]),
+            deadline_s=deadline_s,
+            task_id=task_id,
         )
 
 
@@ -217,7 +204,7 @@ def _request(
         max_tokens=OUTPUT_TOKENS_MAX,
         privacy=Privacy.ANY if planned.models is Models.ANY else Privacy.LOCAL_ONLY,
         tier=Tier.MEDIUM,
-        model=model,
+        prefer=model,
         agent="review-verifier",
     )
 

@@ -211,7 +211,7 @@ def _how(report: ReviewReport) -> Iterator[str]:
         ]
         yield from _table(("Agent", "Assignments", "Hits", "Time", *(("Cost",) if paid else ())), shares)
     if report.models:
-        rows = [
+        by_model = [
             (
                 prose(work.model),
                 f"{work.calls:,}",
@@ -224,7 +224,7 @@ def _how(report: ReviewReport) -> Iterator[str]:
             for work in report.models
         ]
         head = ("Model", "Passes", "Claims", "Tokens in", "Out", "Cost", "For another model")
-        yield from _table(head, rows, numbers=True)
+        yield from _table(head, by_model, numbers=True)
     if report.notes:
         yield from _list(f"- {prose(note)}" for note in report.notes)
 

@@ -22,6 +22,7 @@ DIFFERENT: list[dict[str, Any]] = [
     {"tier": Tier.LARGE},
     {"privacy": Privacy.LOCAL_ONLY},
     {"model": "a/b"},
+    {"prefer": "a/b"},
     {"tenant": "acme"},
 ]
 ALIKE: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ import anyio
 import pytest
 import pytest_asyncio
 from provider import Provider, Reply
-from reviewmodels import answer, asked, claim, finds, is_verdict, shown_code
+from reviewmodels import answer, asked, claim, finds, is_verdict, shown_code, verdicts
 from routerlab import PRICE, Lab
 
 from agents.review.merger import ReviewMerger
@@ -300,13 +300,12 @@ async def test_a_hundred_passes_take_little_more_than_the_model_does(
 ) -> None:
     """Wall ≤ 1.05 × ⌈calls / slots⌉ × latency, of the time from the first call to the last answer."""
     latency_s = 0.8
-    model = provide(answer(delay_s=latency_s))
-    await swarm.route(
-        *(
-            swarm.lab.local(model, name, concurrency_max=slots, concurrency_start=slots, **MEDIUM)
-            for name in ("one",)
-        )
-    )
+
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        return verdicts([True] * 8) if is_verdict(body) else answer(delay_s=latency_s)
+
+    model = provide(reply)
+    await swarm.route(swarm.lab.local(model, concurrency_max=slots, concurrency_start=slots, **MEDIUM))
     # Of all roles for models that Python is read in, each file has something.
     text = FLASK + "import asyncio, logging, hashlib\nclass A:\n    pass\ndef test_a():\n    assert 1\n" * 9
     text += "def f(email, token):\n    logging.info(email)\n    for x in []:\n        db.execute(x)\n    try:\n        pass\n    finally:\n        pass\n"
