@@ -1,6 +1,5 @@
 """Routers on a real nats-server, with the real cost guard, and real HTTP to stand-in providers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +10,7 @@ from provider import Provider, Reply
 from routerlab import Lab
 
 from bus import Bus
+from orchestrator.chores import end
 from orchestrator.upstream import OpenAIUpstream
 
 HELLO = Reply()
@@ -34,9 +34,7 @@ async def lab(bus: Bus) -> AsyncIterator[Lab]:
     await upstream.warm()
     lab = Lab(bus, upstream)
     yield lab
-    for task in lab.tasks:
-        task.cancel()
-    await asyncio.gather(*lab.tasks, return_exceptions=True)
+    await end(lab.tasks)
     await upstream.aclose()
 
 

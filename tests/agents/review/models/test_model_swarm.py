@@ -24,6 +24,7 @@ from agents.review.sources import Sources
 from agents.router.offers import Offer
 from bus import Bus
 from bus.complete import BusComplete
+from orchestrator.chores import end
 from orchestrator.upstream import OpenAIUpstream
 from schemas.llm import Tier
 from schemas.review import (
@@ -105,9 +106,7 @@ async def swarm(bus: Bus) -> AsyncIterator[Swarm]:
     yield Swarm(bus, lab)
     await bus.drain(1.0)
     await evidence.close()
-    for task in lab.tasks:
-        task.cancel()
-    await asyncio.gather(*lab.tasks, return_exceptions=True)
+    await end(lab.tasks)
     await lab.upstream.aclose()
     sources.close()
 
