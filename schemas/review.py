@@ -10,6 +10,7 @@ from schemas.event import Event
 
 PASSES_MAX: Final = 100
 """Assignments for models in one review."""
+REASON_CHARS_MAX: Final = 500
 LINE_CHARS_MAX: Final = 400
 """Longer quoted lines are cut, so that a minified file can't swell a report."""
 
@@ -91,6 +92,26 @@ class ChangedLines(msgspec.Struct, frozen=True, kw_only=True):
     ranges: tuple[tuple[int, int], ...]
 
 
+class Dismissal(msgspec.Struct, frozen=True, kw_only=True):
+    """That somebody has said of a finding that it is none.
+
+    Attributes:
+        kind: what sort of problem it was: a family of weaknesses, or a rule.
+        code: its first line without whitespace.
+        at: RFC 3339.
+    """
+
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+    by: Annotated[str, Meta(max_length=200)] = ""
+    at: Annotated[str, Meta(max_length=40)] = ""
+    path: Annotated[str, Meta(max_length=4_096)] = ""
+    line: int = 0
+    title: Annotated[str, Meta(max_length=400)] = ""
+    kind: Annotated[str, Meta(max_length=200)] = ""
+    code: Annotated[str, Meta(max_length=LINE_CHARS_MAX)] = ""
+
+
 class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1"):
     """Command: review these files. Give `files` inline, or `bundles`, or a `root` folder that the planner's
     machine is configured to allow.
@@ -102,7 +123,9 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
         baseline: fingerprints of findings that were known before; they are marked, not removed.
         not_reviewed: what the sender already had to leave out.
         deadline_s: how long the whole review may take, in seconds.
+        dismissed: what people have dismissed before; it is marked, and what is like it is less sure.
         models: which models may be asked; without one that can be called, analysers and rules do it all.
+        needs_models: without any the review counts as less than it should be.
         max_cost_nusd: most that models may cost over the whole review, in nano-USD.
         passes_max: most assignments for models.
         models_s: for so many seconds' work of models it is planned, as far as their speed is known.
@@ -119,7 +142,9 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
     baseline: tuple[str, ...] = ()
     not_reviewed: tuple[NotReviewed, ...] = ()
     deadline_s: float = 600.0
+    dismissed: tuple[Dismissal, ...] = ()
     models: Models = Models.NONE
+    needs_models: bool = False
     max_cost_nusd: Annotated[int, Meta(ge=0)] | None = None
     passes_max: Annotated[int, Meta(ge=0, le=PASSES_MAX)] = PASSES_MAX
     models_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
@@ -153,6 +178,7 @@ class ReviewPassAssigned(Event, frozen=True, kw_only=True, tag="review.pass_assi
         model: to be asked first, `provider/model`; when it can't answer, another one is.
         max_cost_nusd: most that this pass may cost; None when nobody gave a limit.
         evidence: event ids of assignments of analysers whose hits the model is shown.
+        dismissed: what people said of earlier findings in this code, in a line each.
         deadline: RFC 3339; an answer after it is of no use.
     """
 
@@ -166,6 +192,7 @@ class ReviewPassAssigned(Event, frozen=True, kw_only=True, tag="review.pass_assi
     models: Models = Models.LOCAL
     max_cost_nusd: int | None = None
     evidence: tuple[str, ...] = ()
+    dismissed: tuple[str, ...] = ()
     deadline: str = ""
 
 
@@ -211,6 +238,7 @@ class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):
     baseline: tuple[str, ...] = ()
     not_reviewed: tuple[NotReviewed, ...] = ()
     started_at: str = ""
+    dismissed: tuple[Dismissal, ...] = ()
     passes: int = 0
     estimates: tuple[PassEstimate, ...] = ()
     models: Models = Models.NONE

@@ -88,7 +88,9 @@ def write_baseline(file: Path, findings: Iterable[Finding], *, created: str) -> 
     ]
     known.sort(key=lambda each: (each.path, each.line, each.fingerprint))
     try:
-        _replace(file, _encode(Baseline(version=BASELINE_VERSION, created=created, findings=tuple(known))))
+        replace_file(
+            file, _encode(Baseline(version=BASELINE_VERSION, created=created, findings=tuple(known)))
+        )
     except (OSError, ValueError) as error:
         raise BaselineError(f"can't write the baseline {shown(file)}: {why(error)}") from None
     return len(known)
@@ -111,7 +113,12 @@ def _encode(baseline: Baseline) -> bytes:
     return head[:-1] + b',"findings":[' + (b"\n" + rows + b"\n" if rows else b"") + b"]}\n"
 
 
-def _replace(file: Path, data: bytes) -> None:
+def replace_file(file: Path, data: bytes) -> None:
+    """Put `data` in the place of a file, at once or not at all.
+
+    Raises:
+        OSError: it can't be written.
+    """
     fd, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:64]}.")
     try:
         with os.fdopen(fd, "wb") as opened:

@@ -31,7 +31,7 @@ _GIT: Final = (
     "-c", "core.fsmonitor=false",
     "-c", "core.hooksPath=/dev/null",
 )  # fmt: skip
-_DIFF: Final = (
+DIFF: Final = (
     "diff", "--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff", "--no-textconv",
     "--find-renames", "--ignore-submodules=all", "--relative", "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
@@ -41,7 +41,7 @@ class DiffError(Exception):
     """Raised when git can't tell what changed. One line: what is wrong, what to do."""
 
 
-class _GitFailedError(DiffError):
+class GitFailedError(DiffError):
     """Raised when git itself refuses; `reason` is the first line that it says."""
 
     def __init__(self, message: str, reason: str) -> None:
@@ -64,12 +64,12 @@ def changed_lines(repo: Path, base: str) -> tuple[ChangedLines, ...]:
     folder, only = (repo, "") if repo.is_dir() else (repo.parent, repo.name)
     _check_repo(folder, base)
     where = ("--", f":(literal){only}") if only else ("--",)
-    with _git(folder, *_DIFF, base, *where) as diff:
+    with git(folder, *DIFF, base, *where) as diff:
         ranges = dict(parse_diff(diff))
-    with _git(folder, "ls-files", "--others", "--exclude-standard", "-z", *where) as untracked:
+    with git(folder, "ls-files", "--others", "--exclude-standard", "-z", *where) as untracked:
         for name in untracked.read().split(b"\0"):
             if name:
-                ranges[_text(name)] = ((1, LINES_MAX),)
+                ranges[path_text(name)] = ((1, LINES_MAX),)
     if len(ranges) > FILES_MAX:
         raise DiffError(f"{len(ranges):,} files changed since {base}, over the limit of {FILES_MAX:,}")
     return tuple(ChangedLines(path=path, ranges=ranges[path]) for path in sorted(ranges))
@@ -127,7 +127,7 @@ def parse_diff(diff: IO[bytes]) -> Iterator[tuple[str, tuple[tuple[int, int], ..
 def _hunk(head: bytes, diff: IO[bytes]) -> list[tuple[int, int]]:
     match = _HUNK.match(head)
     if match is None:
-        raise DiffError(f"git wrote a hunk that can't be read: {shown(_text(head.strip()))}")
+        raise DiffError(f"git wrote a hunk that can't be read: {shown(path_text(head.strip()))}")
     start, new = int(match["start"]), int(match["new"] or 1)
     left = int(match["old"] or 1) + new
     while left and (line := diff.readline()):
@@ -140,7 +140,7 @@ def _path(line: bytes) -> str:
     name = line[4:].rstrip(b"\n").removesuffix(b"\t")  # git puts the tab after names with a space
     if name.startswith(b'"') and name.endswith(b'"'):
         name = _ESCAPE.sub(_unescaped, name[1:-1])
-    return _text(name[2:]) if name.startswith(b"b/") else ""
+    return path_text(name[2:]) if name.startswith(b"b/") else ""
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
@@ -148,35 +148,38 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return bytes([int(octal, 8) & 0xFF]) if octal else _ESCAPED.get(char, char)
 
 
-def _text(name: bytes) -> str:
+def path_text(name: bytes) -> str:
     """A path as it stands elsewhere in a review. One that is not UTF-8 is not reviewed, so it may be mangled."""
     return name.decode("utf-8", "backslashreplace")
 
 
 def _check_repo(folder: Path, base: str) -> None:
     try:
-        with _git(folder, "rev-parse", "--is-inside-work-tree") as answer:
+        with git(folder, "rev-parse", "--is-inside-work-tree") as answer:
             is_inside = answer.read().strip() == b"true"
-    except _GitFailedError as error:
+    except GitFailedError as error:
         raise DiffError(f"{shown(folder)} can't be compared with {base}: {error.reason}") from None
     if not is_inside:
         raise DiffError(f"{shown(folder)} is no work tree of git, which a diff needs")
     try:
-        with _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}"):
+        with git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}"):
             pass
-    except _GitFailedError:
+    except GitFailedError:
         raise DiffError(f"{base} is not a commit in {shown(folder)}: name a branch, tag or hash") from None
 
 
 @contextmanager
-def _git(folder: Path, *arguments: str) -> Generator[IO[bytes]]:
+def git(folder: Path, *arguments: str, stdin: bytes = b"", keeps_index: bool = False) -> Generator[IO[bytes]]:
     """What a git command writes, as an open file.
+
+    Args:
+        keeps_index: read the index that GIT_INDEX_FILE names: within a hook, what is about to be committed.
 
     Raises:
         DiffError: git is missing, fails, writes too much or takes too long.
     """
     with tempfile.TemporaryFile() as output:
-        _run(folder, arguments, output)
+        _run(folder, arguments, output, stdin, keeps_index=keeps_index)
         if output.seek(0, os.SEEK_END) > OUTPUT_BYTES_MAX:
             raise DiffError(
                 f"git {arguments[0]} wrote over {OUTPUT_BYTES_MAX:,} bytes; review a part of the folder"
@@ -185,16 +188,20 @@ def _git(folder: Path, *arguments: str) -> Generator[IO[bytes]]:
         yield output
 
 
-def _run(folder: Path, arguments: Sequence[str], output: IO[bytes]) -> None:
+def _run(
+    folder: Path, arguments: Sequence[str], output: IO[bytes], stdin: bytes, *, keeps_index: bool
+) -> None:
     # A hook's or caller's GIT_DIR and the like would make git answer about another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    if keeps_index and (index := os.environ.get("GIT_INDEX_FILE")):
+        environment["GIT_INDEX_FILE"] = os.path.abspath(index)
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             [*_GIT, *arguments],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             stdout=output,
             stderr=subprocess.PIPE,
             timeout=GIT_TIMEOUT_S,
@@ -211,4 +218,4 @@ def _run(folder: Path, arguments: Sequence[str], output: IO[bytes]) -> None:
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         reason = shown(lines[0].removeprefix("fatal: ")) if lines else f"exit {done.returncode}"
-        raise _GitFailedError(f"git {arguments[0]} failed in {shown(folder)}: {reason}", reason)
+        raise GitFailedError(f"git {arguments[0]} failed in {shown(folder)}: {reason}", reason)

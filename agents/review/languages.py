@@ -57,9 +57,15 @@ CODE: Final = frozenset({"python", "javascript", "typescript", "tsx", "vue", "sw
 """Languages of programs. Files of every other language are looked at for secrets only."""
 
 LOCK_FILES: Final = frozenset(
-    {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "packages.lock.json"}
+    {
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "pnpm-lock.yaml",
+        "packages.lock.json",
+        "labverse-dismissals.json",
+    }
 )
-"""Written by package managers, full of hashes that look like secrets, and nobody's code."""
+"""Written by programs, full of hashes that look like secrets, and nobody's code."""
 
 FENCES: Final[dict[str, str]] = {
     "shell": "sh",

@@ -17,6 +17,7 @@ import msgspec
 
 from agents.review.baseline import mark_baseline
 from agents.review.diff import only_changed
+from agents.review.dismissals import mark_dismissed
 from agents.review.languages import language_of
 from agents.review.merge import Merged, by_severity, merge_hits
 from agents.review.models.account import model_work, notes, shortfalls, spent, with_costs
@@ -105,7 +106,8 @@ def merge_parts(planned: ReviewPlanned, parts: Sequence[ReviewFindings]) -> Merg
     found: Sequence[Finding] = merged.findings
     if planned.changed is not None:
         found = only_changed(found, planned.changed)
-    found = with_costs(mark_baseline(found, planned.baseline), parts)
+    found = mark_dismissed(mark_baseline(found, planned.baseline), planned.dismissed)
+    found = with_costs(found, parts)
     return replace(merged, findings=tuple(found))
 
 

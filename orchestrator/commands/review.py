@@ -6,31 +6,33 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 the review failed or 
 import argparse
 import asyncio
 import sys
-import time
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from agents.review.intake import Intake
-    from bus import Bus
     from config.load import Loaded
-    from schemas.review import Bundle, ReviewReport, ReviewRequested
+    from orchestrator.roster import Warmth
+    from schemas.review import ReviewReport, ReviewRequested
 
 HELP = "review a folder or file and print a report"
 
-FORMATS = ("terminal", "markdown", "json", "sarif")
+FORMATS = ("terminal", "markdown", "json", "sarif", "github")
 SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
-GRACE_S = 0.5
-"""Our own agents leave at once when the report is there; what they hold goes to the other agents."""
-TASK_MARGIN_S = 15.0
-LOOK_AGAIN_S = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", nargs="?", default=".", help="folder or file to review (default: this folder)"
+        "path",
+        nargs="?",
+        default=".",
+        help="folder or file to review (default: this folder); or what to do: dismiss, dismissals, undismiss",
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="of the findings to dismiss: their fingerprints")
+    parser.add_argument("--reason", metavar="TEXT", help="why they are dismissed")
+    parser.add_argument(
+        "--repository", default=".", metavar="DIR", help="whose dismissals (default: the one here)"
     )
     parser.add_argument("--format", choices=FORMATS, help="default: terminal on a terminal, else markdown")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
@@ -52,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exclude", action="append", default=[], metavar="GLOB", help="leave out files that match"
     )
     parser.add_argument("--diff", metavar="BASE", help="only what changed since git revision BASE")
+    parser.add_argument(
+        "--staged", action="store_true", help="what is staged for the next commit, and only its changed lines"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="review again whenever files change, and tell what is new and what went",
+    )
     parser.add_argument("--baseline", metavar="FILE", help="mark the findings of this file as known")
     parser.add_argument(
         "--write-baseline", metavar="FILE", help="write all findings to FILE as the new baseline"
@@ -86,7 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    from orchestrator.shell import UserError, bus_for, load_settings, stop_signals, unless
+    from orchestrator.review_actions import act, is_action
+    from orchestrator.shell import UserError, load_settings, stop_signals
     from schemas.review import PASSES_MAX
 
     loaded = load_settings(
@@ -97,13 +108,22 @@ async def run(args: argparse.Namespace) -> int:
         review__models=args.models,
         review__max_cost_usd=args.max_cost,
     )
+    if is_action(args):
+        return await asyncio.to_thread(act, args, loaded)
+    if args.ids or args.reason is not None:
+        raise UserError("one folder or file can be reviewed; ids and --reason belong to `review dismiss`")
     if not 0 <= args.passes <= PASSES_MAX:
         raise UserError(f"--passes must be 0 to {PASSES_MAX}, not {args.passes}")
     if args.estimate:
         return await _estimate(args, loaded)
+    if args.staged and args.diff is not None:
+        raise UserError("--staged and --diff are two different reviews: choose one")
+    if args.watch and (args.output or args.write_baseline):
+        raise UserError(
+            "--watch prints what changes, and writes no files: leave --output and --write-baseline out"
+        )
     if args.write_baseline and args.write_baseline == args.output:
         raise UserError("--write-baseline and --output name the same file")
-    from orchestrator.orphans import review_source
     from orchestrator.roster import REPLICAS_MAX, Warmth, cores
 
     wanted = loaded.settings.review.agents or cores()
@@ -113,12 +133,53 @@ async def run(args: argparse.Namespace) -> int:
     warmth = Warmth(min(wanted, cores()))
     try:
         async with stop_signals() as stop:
-            request, intake = await unless(stop, asyncio.to_thread(_prepare, args, loaded))
-            async with bus_for(loaded, role="review", source=review_source()) as bus:
-                report = await _review(args, loaded, bus, request, intake, warmth, stop)
+            if args.watch:
+                return await _again_and_again(args, loaded, warmth, stop)
+            report = await _once(args, loaded, warmth, stop)
     finally:
         await warmth.close()
     return await asyncio.to_thread(_deliver, args, loaded, report)
+
+
+async def _once(
+    args: argparse.Namespace, loaded: "Loaded", warmth: "Warmth", stop: asyncio.Event
+) -> "ReviewReport":
+    from orchestrator.orphans import review_source
+    from orchestrator.reviewing import Crew
+    from orchestrator.shell import bus_for, unless
+
+    request, intake = await unless(stop, asyncio.to_thread(_prepare, args, loaded))
+    async with (
+        bus_for(loaded, role="review", source=review_source()) as bus,
+        Crew(bus, loaded.settings, replicas=args.agents or 0, warmth=warmth) as crew,
+    ):
+        return await crew.review(request, intake, stop=stop, show=_shows(args))
+
+
+async def _again_and_again(
+    args: argparse.Namespace, loaded: "Loaded", warmth: "Warmth", stop: asyncio.Event
+) -> int:
+    from orchestrator.orphans import review_source
+    from orchestrator.reviewing import Crew
+    from orchestrator.shell import bus_for
+    from orchestrator.watching import watch
+
+    async with (
+        bus_for(loaded, role="review", source=review_source()) as bus,
+        Crew(bus, loaded.settings, replicas=args.agents or 0, warmth=warmth) as crew,
+    ):
+
+        async def review() -> "ReviewReport":
+            request, intake = await asyncio.to_thread(_prepare, args, loaded)
+            return await crew.review(request, intake, stop=stop, show=_shows(args))
+
+        await watch(Path(args.path), review, stop, as_json=args.json or args.format == "json")
+    return 0
+
+
+def _shows(args: argparse.Namespace) -> bool:
+    """Whether the live view is drawn."""
+    return sys.stderr.isatty() and not args.quiet
 
 
 async def _estimate(args: argparse.Namespace, loaded: "Loaded") -> int:
@@ -136,8 +197,10 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
     """What is to be reviewed, before anything is started for it."""
     from agents.review.baseline import BaselineError, read_baseline
     from agents.review.diff import DiffError, changed_lines
+    from agents.review.dismissals import DismissalError, read_dismissals, top_of
     from agents.review.intake import IntakeError, collect
     from agents.review.roles import pick_roles
+    from agents.review.staged import staged_lines, write_staged
     from orchestrator.roster import intake_limits
     from orchestrator.shell import UserError
     from schemas.review import Models, ReviewRequested
@@ -146,16 +209,21 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
     roles = tuple(role.strip() for role in (args.roles or "").split(",") if role.strip())
     try:
         pick_roles(roles)
-        intake = collect(
-            path, include=args.include, exclude=args.exclude, limits=intake_limits(loaded.settings)
-        )
+        limits = intake_limits(loaded.settings)
         changed = None
+        if args.staged:
+            changed = staged_lines(path)
+            with tempfile.TemporaryDirectory(prefix="labverse-staged-") as folder:
+                write_staged(path, [entry.path for entry in changed], Path(folder))
+                intake = collect(Path(folder), include=args.include, exclude=args.exclude, limits=limits)
+        else:
+            intake = collect(path, include=args.include, exclude=args.exclude, limits=limits)
         if args.diff is not None:
-            folder = path if path.is_dir() else path.parent
-            changed = changed_lines(folder, args.diff)
+            changed = changed_lines(path if path.is_dir() else path.parent, args.diff)
             intake = _only_files(intake, {entry.path for entry in changed})
         baseline = tuple(read_baseline(Path(args.baseline))) if args.baseline else ()
-    except (IntakeError, DiffError, BaselineError, ValueError) as error:
+        dismissed = read_dismissals(top_of(path))
+    except (IntakeError, DiffError, BaselineError, DismissalError, ValueError) as error:
         raise UserError(str(error)) from None
     return (
         ReviewRequested(
@@ -163,9 +231,11 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
             roles=roles,
             changed=changed,
             baseline=baseline,
+            dismissed=dismissed,
             not_reviewed=intake.not_reviewed,
             deadline_s=loaded.settings.review.deadline_s,
             models=Models(loaded.settings.review.models),
+            needs_models=args.models not in (None, "none"),
             max_cost_nusd=round(loaded.settings.review.max_cost_usd * 1e9),
             passes_max=args.passes,
             models_s=loaded.settings.review.models_s,
@@ -184,109 +254,16 @@ def _only_files(intake: "Intake", paths: set[str]) -> "Intake":
     return Intake(files=kept, not_reviewed=(*intake.not_reviewed, *note))
 
 
-async def _review(
-    args: argparse.Namespace,
-    loaded: "Loaded",
-    bus: "Bus",
-    request: "ReviewRequested",
-    intake: "Intake",
-    warmth: object,
-    stop: asyncio.Event,
-) -> "ReviewReport":
-    """Submit, watch, and take our own agents along unless others already serve this bus."""
-    from contextlib import AsyncExitStack
-
-    import msgspec
-
-    from agents.review.planner import store_files
-    from orchestrator.orphans import cancel_orphans
-    from orchestrator.review_models import can_be_called
-    from orchestrator.roster import MODEL_KINDS, REVIEW_KINDS, Warmth, agents_on
-    from orchestrator.shell import unless
-    from schemas.ids import new_id
-    from schemas.review import Models
-
-    assert isinstance(warmth, Warmth)
-    task_id = new_id()
-    async with AsyncExitStack() as stack:
-
-        async def work_ourselves() -> None:
-            agents = agents_on(
-                bus, loaded.settings, kinds, replicas=args.agents or 0, warmth=warmth, grace_s=GRACE_S
-            )
-            await stack.enter_async_context(agents)
-
-        await cancel_orphans(bus)
-        is_served = await _is_served(bus)
-        kinds: tuple[str, ...] = REVIEW_KINDS
-        if not is_served:
-            if await can_be_called(loaded.settings, request.models):
-                kinds = (*REVIEW_KINDS, *MODEL_KINDS, "librarian", "model-reviewer")
-            elif request.models is not Models.NONE and not args.models:
-                # Nobody asked for models: that there are none is nothing to complain of.
-                request = msgspec.structs.replace(request, models=Models.NONE)
-            await work_ourselves()
-        with bus.tracing.span(
-            "labverse review", {"labverse.task_id": task_id, "labverse.files": len(intake.files)}
-        ):
-            bundles: list[Bundle] = await unless(stop, store_files(bus, intake.files))
-            command = msgspec.structs.replace(request, bundles=tuple(bundles))
-            deadline_s = time.time() + request.deadline_s + TASK_MARGIN_S
-            await bus.submit(command, task_id=task_id, deadline_s=deadline_s)
-            stand_in = asyncio.create_task(_stand_in(bus, work_ourselves)) if is_served else None
-            try:
-                report: ReviewReport = await unless(stop, _watch(args, bus, task_id))
-                return report
-            except KeyboardInterrupt:
-                await bus.cancel(task_id, by="the command line", reason="interrupted")
-                raise
-            finally:
-                if stand_in is not None:
-                    stand_in.cancel()
-
-
-async def _stand_in(bus: "Bus", work_ourselves: "Callable[[], Awaitable[None]]") -> None:
-    """Do the work when those that were to do it have left."""
-    while await _is_served(bus):  # noqa: ASYNC110 - nobody tells when an agent is killed
-        await asyncio.sleep(LOOK_AGAIN_S)
-    print("labverse: the agents that ran have left: this command goes on by itself", file=sys.stderr)
-    await work_ourselves()
-
-
-async def _is_served(bus: "Bus") -> bool:
-    """Whether lasting agents (not those of another command, which leave with it) do all kinds of our work."""
-    from orchestrator.roster import REVIEW_KINDS
-
-    lasting = [process for process in await bus.presence.processes() if process.role in ("up", "agent")]
-    return {agent.durable for process in lasting for agent in process.agents} >= set(REVIEW_KINDS)
-
-
-async def _watch(args: argparse.Namespace, bus: "Bus", task_id: str) -> "ReviewReport":
-    from orchestrator.follow import ended, follow
-    from orchestrator.live import live_view
-    from orchestrator.shell import UserError
-    from schemas.review import ReviewCompleted
-
-    show = sys.stderr.isatty() and not args.quiet
-    async with bus.notes(task_id) as notes, live_view(notes, enabled=show) as view:
-        async for event, envelope in follow(bus, task_id):
-            view.on_event(event, envelope)
-            if isinstance(event, ReviewCompleted):
-                return event.report
-            if end := ended(event):
-                state, reason = end
-                raise UserError(f"the review {state}: {reason} (task {task_id})")
-    raise UserError(f"task {task_id} ended without a report")
-
-
 def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport") -> int:
     """Write the report where it is wanted; returns the exit code."""
     from agents.review.baseline import BaselineError, write_baseline
     from agents.review.report import exit_code, render, summary_line
     from orchestrator.clean import clean
+    from orchestrator.review_actions import remember
     from orchestrator.shell import UserError
     from schemas.review import Severity
 
+    remember(report, loaded)
     form = "json" if args.json else args.format
     form = form or ("terminal" if sys.stdout.isatty() and not args.output else "markdown")
     try:

@@ -1,7 +1,6 @@
 """Our own data-flow analysis of Python as an analyser: each hit tells the way of a value from source to sink."""
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,15 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from agents.review.analysers.analysis import Analysis
-from agents.review.dataflow import Flow, analyse_project, told
+from agents.review.dataflow import Flow, Folders, told
 from agents.review.languages import language_of
 from schemas.review import Hit, Stage, TraceStep
 
 ANALYSER: Final = "labverse-flow"
 SHARD_SECONDS_MAX: Final = 60.0
-"""For all files of one shard; what was found until then counts."""
-BESIDE_MAX: Final = 20_000
-"""Files of other shards that may be imported."""
+"""For the project that a shard belongs to; what was found until then counts."""
 DESCRIPTION_CHARS_MAX: Final = 1_200
 
 
@@ -27,8 +24,11 @@ class DataFlow:
 
     name = ANALYSER
 
+    def __init__(self) -> None:
+        self._folders = Folders()
+
     def version(self) -> str:
-        """The version of the parser and a digest of the tables: what a cached result depends on."""
+        """The version of the parser and a digest of our code and tables: what a result depends on."""
         return _version()
 
     def run(self, role: str, folder: Path, paths: Sequence[str]) -> Analysis:
@@ -37,7 +37,7 @@ class DataFlow:
         chosen = [path for path in paths if language_of(path) == "python"]
         if role != "security" or not chosen:
             return Analysis()
-        result = analyse_project(folder, chosen, budget_s=SHARD_SECONDS_MAX, beside=_others(folder, chosen))
+        result = self._folders.analyse(folder, chosen, budget_s=SHARD_SECONDS_MAX)
         stage = Stage(
             analyser=self.name, version=self.version(), files=len(chosen), seconds=time.monotonic() - started
         )
@@ -46,19 +46,6 @@ class DataFlow:
             stages=(stage,),
             not_reviewed=(*result.not_parsed, *result.gave_up),
         )
-
-
-def _others(folder: Path, chosen: Sequence[str]) -> list[str]:
-    """Python files of the folder that aren't in this shard: flows lead through them too."""
-    found: list[str] = []
-    known = set(chosen)
-    for root, _, names in os.walk(folder):
-        base = Path(root).relative_to(folder)
-        paths = ((base / name).as_posix() for name in names if name.endswith(".py"))
-        found += (path for path in paths if path not in known)
-        if len(found) >= BESIDE_MAX:
-            break
-    return sorted(found[:BESIDE_MAX])
 
 
 def _hit(flow: Flow) -> Hit:
@@ -81,6 +68,7 @@ def _hit(flow: Flow) -> Hit:
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    tables = sorted((Path(__file__).parents[1] / "dataflow").glob("*.yaml"))
-    digest = hashlib.blake2b(b"".join(table.read_bytes() for table in tables), digest_size=4).hexdigest()
+    folder = Path(__file__).parents[1] / "dataflow"
+    parts = sorted((*folder.glob("*.py"), *folder.glob("*.yaml")))
+    digest = hashlib.blake2b(b"".join(part.read_bytes() for part in parts), digest_size=4).hexdigest()
     return f"{version_of('tree-sitter')}+{digest}"

@@ -6,5 +6,6 @@ imports or runs what it looks at. It is bounded in time and steps and says where
 
 from agents.review.dataflow.analyse import analyse_project
 from agents.review.dataflow.flows import Flow, FlowResult, Passed, told
+from agents.review.dataflow.folders import Folders
 
-__all__ = ["Flow", "FlowResult", "Passed", "analyse_project", "told"]
+__all__ = ["Flow", "FlowResult", "Folders", "Passed", "analyse_project", "told"]

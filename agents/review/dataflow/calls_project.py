@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.machine import CALLS_MAX, ROOT_STEPS_MAX, Frame, Machine
-from agents.review.dataflow.project import Module, ProjectClass, ProjectFunction
+from agents.review.dataflow.project import Module, ProjectFunction
 from agents.review.dataflow.state import State, join_states
 from agents.review.dataflow.values import (
-    ANY,
     NO_FACTS,
     NOTHING,
     UNKNOWN,
@@ -16,7 +15,6 @@ from agents.review.dataflow.values import (
     Thing,
     Value,
     changed,
-    cleaned,
     join,
     join_all,
     merge_taints,
@@ -25,9 +23,6 @@ from agents.review.dataflow.values import (
 
 REMEMBERED_THINGS_MAX: Final = 40
 """Things that arguments lead to; with more, a walk isn't remembered."""
-_ENUMS: Final = frozenset(
-    {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "django.db.models.TextChoices"}
-)
 
 
 def run_module(machine: Machine, module: Module) -> None:
@@ -57,9 +52,12 @@ def call_function(
     line: int,
 ) -> Value:
     """What a function returns for these arguments; what it does to things and checks is done in `frame` after."""
-    machine.called.add(id(function.syntax))
     if len(machine.calls) >= CALLS_MAX or function.syntax in machine.calls or machine.is_short_of_steps():
-        return passed_on(frame, [*positional, *named.values()])
+        passed = passed_on(frame, [*positional, *named.values()])
+        if passed.taints and len(machine.calls) >= CALLS_MAX:
+            machine.is_shallow = True
+        return passed
+    machine.called.add(id(function.syntax))
     names = bind(machine, frame, function, positional, named)
     key = _key(frame, function, names)
     if key is not None and key in machine.memory:
@@ -69,6 +67,7 @@ def call_function(
         return result if isinstance(result, Value) else UNKNOWN
     before = frame.state
     inner = Frame(function.module, State(names, before.things.copy(), before.base, before.facts), function)
+    inner.is_handler = id(function.syntax) in machine.pages
     result = walk(machine, inner)
     after = join_states([state for _, state in inner.returns])
     if after is None:
@@ -80,6 +79,9 @@ def call_function(
         if key is not None and _is_untouched(before, after, result):
             machine.memory[key] = (result, facts, False, key)
         frame.state.things, frame.state.facts = after.things, after.facts
+        for name in function.syntax.globals:  # `nonlocal`
+            if function.closure and name in frame.state.names and name in after.names:
+                frame.state.names[name] = after.names[name]
     return result
 
 
@@ -186,7 +188,15 @@ def _key(frame: Frame, function: ProjectFunction, names: dict[str, Value]) -> An
     things = tuple(
         (number, _Same(thing)) for number, thing in sorted(reachable.items(), key=lambda one: one[0])
     )
-    return (id(function.syntax), tuple(names.values()), things, frame.state.facts if has_taint else NO_FACTS)
+    state = frame.state
+    common = tuple((number, _Same(thing)) for number, thing in state.things.items() if number in state.base)
+    return (
+        id(function.syntax),
+        tuple(names.values()),
+        things,
+        common,
+        state.facts if has_taint else NO_FACTS,
+    )
 
 
 class _Same:
@@ -212,91 +222,6 @@ def _is_untouched(before: State, after: State, result: Value) -> bool:
         before.thing(number) is None or before.thing(number) is thing
         for number, thing in after.things.items()
     )
-
-
-def instantiate(
-    machine: Machine,
-    frame: Frame,
-    owner: ProjectClass,
-    positional: Sequence[Value],
-    named: Mapping[str, Value],
-    line: int,
-) -> Value:
-    """A new instance, after its `__init__`."""
-    bases = owner.library_bases()
-    if any(base in _ENUMS for base in bases):
-        return cleaned(join_all(positional), frozenset({ANY})) if positional else UNKNOWN
-    fields = _data_fields(frame, owner, positional, named) if owner.member("__init__") is None else {}
-    rest = (
-        join_all([*positional, *named.values()]) if not fields and bases and (positional or named) else None
-    )
-    value = frame.state.put(Thing("instance", fields, rest, None, owner))
-    makers = owner.member("__init__") or owner.member("__post_init__")
-    for target in makers.targets if makers is not None else ():
-        if isinstance(target, ProjectFunction):
-            bound = ProjectFunction(target.syntax, target.module, target.closure, target.owner, value)
-            is_post = target.syntax.name == "__post_init__"
-            call_function(
-                machine, frame, bound, () if is_post else positional, {} if is_post else named, line
-            )
-    return value
-
-
-def _data_fields(
-    frame: Frame, owner: ProjectClass, positional: Sequence[Value], named: Mapping[str, Value]
-) -> dict[Any, Value]:
-    """Of a dataclass, named tuple or model: arguments by the names of its annotations."""
-    order = [name for one in reversed(owner.lineage()) for name in one.annotations]
-    types = {name: kind for one in reversed(owner.lineage()) for name, kind in one.annotations.items()}
-    fields = dict(zip(order, positional, strict=False)) | {
-        name: value for name, value in named.items() if not name.startswith("*")
-    }
-    is_checked = bool(owner.library_bases())
-    return {
-        name: cleaned(value, frozenset({ANY})) if is_checked and is_safe_type(types.get(name, "")) else value
-        for name, value in fields.items()
-    }
-
-
-SAFE_TYPES: Final = frozenset(
-    {
-        "int",
-        "float",
-        "bool",
-        "UUID",
-        "uuid.UUID",
-        "UUID4",
-        "date",
-        "datetime",
-        "Decimal",
-        "datetime.date",
-        "datetime.datetime",
-    }
-    | {
-        "PositiveInt",
-        "NonNegativeInt",
-        "IPvAnyAddress",
-        "conint",
-        "confloat",
-        "complex",
-        "NoneType",
-        "None",
-        "timedelta",
-        "time",
-    }
-)
-
-
-def is_safe_type(annotation: str) -> bool:
-    """Whether a framework that converts a value to this type leaves nothing harmful of it."""
-    plain = annotation.replace(" ", "").replace("Optional[", "").replace("typing.", "").rstrip("]")
-    if plain.startswith(("Literal[", "Annotated[")):
-        head = plain.split("[", 1)[1].split(",")[0]
-        return plain.startswith("Literal[") or is_safe_type(head)
-    if plain.startswith(("list[", "List[", "set[", "Sequence[")):
-        plain = plain.split("[", 1)[1]
-    parts = plain.split("|")
-    return all(part in SAFE_TYPES for part in parts)
 
 
 def passed_on(frame: Frame, values: Sequence[Value]) -> Value:

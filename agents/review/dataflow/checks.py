@@ -11,6 +11,7 @@ from agents.review.dataflow.machine import Frame
 from agents.review.dataflow.values import (
     ANY,
     BOOLEAN,
+    LEADS_ELSEWHERE,
     NO_FACTS,
     Fact,
     Value,
@@ -29,7 +30,9 @@ PARENTS: Final = "parents"
 """Mark of the folders that a path lies in."""
 ONE_SLASH: Final = "one slash"
 NO_TWO_SLASHES: Final = "no two slashes"
-LEADS_ELSEWHERE: Final = frozenset({"redirect", "ssrf"})
+NO_SLASH_AT_START: Final = "no slash at the start"
+QUOTED: Final = frozenset({"quote at the start", "quote at the end", "no other quote"})
+"""What, taken together, makes a text a plain literal of Python."""
 _FORBIDDEN: Final[dict[str, frozenset[str]]] = {
     "..": frozenset({"path"}),
     "../": frozenset({"path"}),
@@ -37,7 +40,13 @@ _FORBIDDEN: Final[dict[str, frozenset[str]]] = {
     "\n": frozenset({"log", "header"}),
     "\r": frozenset({"log", "header"}),
     "<": frozenset({"xss"}),
-    "'": frozenset({"sql", "xpath"}),
+    "'": frozenset({"sql", "xpath", "no other quote"}),
+    '"': frozenset({"no other quote"}),
+    "(": frozenset({"ldap", "code"}),
+    ")": frozenset({"ldap"}),
+    "{": frozenset({"template"}),
+    "{{": frozenset({"template"}),
+    ";": frozenset(),
     "://": frozenset({"ssrf"}),
 }
 
@@ -126,9 +135,14 @@ def starts_with(frame: Frame, value: Value, given: Value) -> Value:
     taints = frame.state.taints(value)
     if not taints or frame.state.taints(given):
         return BOOLEAN
+    text = text_constant(given)
+    if text is not None and text.startswith(".."):
+        is_plain = RESOLVED in value.marks
+        return changed(BOOLEAN, no=facts_about(frame, value, frozenset({"path"})) if is_plain else NO_FACTS)
     if RESOLVED in value.marks:
         return changed(BOOLEAN, yes=facts_about(frame, value, frozenset({"path"})))
-    text = text_constant(given)
+    if text in _QUOTES:
+        return changed(BOOLEAN, yes=facts_about(frame, value, frozenset({"quote at the start"})))
     if text == "/":
         return changed(BOOLEAN, yes=_slashes(frame, value, ONE_SLASH))
     if text == "//":
@@ -137,6 +151,20 @@ def starts_with(frame: Frame, value: Value, given: Value) -> Value:
         return changed(BOOLEAN, yes=facts_about(frame, value, LEADS_ELSEWHERE))
     if text is not None and len(text) > 1 and text.startswith("/") and not text.startswith("//"):
         return changed(BOOLEAN, yes=facts_about(frame, value, frozenset({"redirect"})))
+    return BOOLEAN
+
+
+_QUOTES: Final = ("'", '"')
+
+
+def ends_with(frame: Frame, value: Value, given: Value) -> Value:
+    """`value.endswith(given)`: a host of an allowed domain, or a quote."""
+    if frame.state.taints(given):
+        return BOOLEAN
+    if HOST in value.marks:
+        return changed(BOOLEAN, yes=facts_about(frame, value, LEADS_ELSEWHERE))
+    if text_constant(given) in _QUOTES:
+        return changed(BOOLEAN, yes=facts_about(frame, value, frozenset({"quote at the end"})))
     return BOOLEAN
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.project import ProjectClass, ProjectFunction
+from agents.review.dataflow.regexes import pattern_of
 from agents.review.dataflow.state import State
 from agents.review.dataflow.values import UNKNOWN, Value
 
@@ -24,11 +25,44 @@ def define_function(machine: Machine, frame: Frame, node: s.Function) -> Value:
     """The function, remembered in case that nobody calls it."""
     function = ProjectFunction(node, frame.module, closure_of(frame), None, None, _how(node))
     machine.functions[id(node)] = function
-    for decorator in node.decorators:
-        if isinstance(decorator, s.Call):
-            for argument in decorator.arguments:
-                machine.evaluate(frame, argument.value)
-    return Value(targets=(function,))
+    plain = value = Value(targets=(function,))
+    for decorator in reversed(node.decorators):
+        value = _decorated(machine, frame, decorator, function, value)
+    if value is not plain:
+        machine.wrapped[id(node)] = value
+    return value
+
+
+def _decorated(
+    machine: Machine, frame: Frame, decorator: s.Expr, function: ProjectFunction, value: Value
+) -> Value:
+    """What a decorator of the project makes of a function: what still calls it. Others leave it as it is."""
+    from agents.review.dataflow.library import call_value
+
+    wrapper = machine.evaluate(frame, decorator)
+    frame.dead = False
+    if not wrapper.references and not any(
+        isinstance(one, ProjectFunction | ProjectClass) for one in wrapper.targets
+    ):
+        return value
+    made = call_value(machine, frame, wrapper, [value], decorator.line)
+    frame.dead = False
+    thing = frame.state.the_thing(made)
+    if thing is not None and thing.owner is not None:
+        return made if any(_holds(one, function) for one in thing.fields.values()) else value
+    targets = tuple(
+        ProjectFunction(one.syntax, one.module, one.closure, one.owner, one.receiver, function.how)
+        for one in made.targets
+        if isinstance(one, ProjectFunction)
+        and one.syntax is not function.syntax
+        and one.closure is not None
+        and any(_holds(inner, function) for inner in one.closure.values())
+    )
+    return Value(targets=targets) if targets else value
+
+
+def _holds(value: Value, function: ProjectFunction) -> bool:
+    return any(isinstance(one, ProjectFunction) and one.syntax is function.syntax for one in value.targets)
 
 
 def _how(node: s.Function) -> str:
@@ -68,6 +102,8 @@ def define_class(machine: Machine, frame: Frame, node: s.Class) -> Value:
                 for target in statement.targets:
                     if isinstance(target, s.Name):
                         found.annotations[target.name] = annotation_text(statement.annotation)
+                        if isinstance(statement.value, s.Call):
+                            found.patterns[target.name] = pattern_of(statement.value)
             machine.run(frame, [statement])
             if frame.dead:
                 frame.dead = False

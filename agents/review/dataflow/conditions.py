@@ -41,14 +41,62 @@ def _ldap(frame: Frame, given: Given) -> bool:
     return any(_LDAP.search(beginning(given[name])) for name in ("0", "1", "search_filter") if name in given)
 
 
+def _ldap_name(frame: Frame, given: Given) -> bool:
+    value = _first(given, "user", "1")
+    return value is not None and _LDAP.search(beginning(value)) is not None
+
+
 def _xpath(frame: Frame, given: Given) -> bool:
     value = _first(given, "0", "path")
     return value is not None and _XPATH.search(beginning(value)) is not None
 
 
+def _template(frame: Frame, given: Given) -> bool:
+    """Not in a sandbox."""
+    return "Sandbox" not in given["(path)"].kind
+
+
+def _shell(frame: Frame, program: Value | None) -> bool:
+    text = text_constant(program) if program is not None else None
+    return text is not None and text.rsplit("/", 1)[-1] in _SHELLS
+
+
+def _shell_arguments(frame: Frame, given: Given) -> bool:
+    """`create_subprocess_exec("sh", "-c", …)`: what follows the program is run by a shell."""
+    return _shell(frame, given.get("0")) and _is_flag(given.get("1"), given.get("2"))
+
+
+def _shell_list(frame: Frame, given: Given) -> bool:
+    """`os.execvp("sh", ["sh", "-c", …])`"""
+    thing = frame.state.the_thing(given["1"]) if "1" in given else None
+    return thing is not None and _shell(frame, given.get("0")) and _is_flag(thing.fields.get(1))
+
+
+def _shell_spawned(frame: Frame, given: Given) -> bool:
+    """`os.spawnlp(mode, "sh", "sh", "-c", …)`"""
+    return _shell(frame, given.get("1")) and _is_flag(given.get("3"))
+
+
+def _is_flag(*values: Value | None) -> bool:
+    return any(
+        value is not None and text_constant(value) in ("-c", "-lc", "-ec", "/c", "/C") for value in values
+    )
+
+
+_SHELLS: Final = frozenset({"sh", "bash", "zsh", "dash", "ksh", "cmd", "cmd.exe", "python", "python3"})
+
+
+def _allow_pickle(frame: Frame, given: Given) -> bool:
+    value = _first(given, "allow_pickle", "2")
+    return value is not None and truth(value) is not False
+
+
 def _file(frame: Frame, given: Given) -> bool:
     """An upload is kept under a name: `upload.save(path)`."""
-    return "0" in given and ("self" in given)
+    owner = given.get("self")
+    if owner is None or "0" not in given:
+        return False
+    return bool(frame.state.taints(owner)) or owner.kind in ("PIL.Image.open()", "UploadFile")
 
 
 def _no_filter(frame: Frame, given: Given) -> bool:
@@ -82,6 +130,9 @@ def _stated_type(frame: Frame, given: Given) -> str | None:
 def _html_handler(frame: Frame, given: Given) -> bool:
     """A handler that said that it sends something else than a page."""
     names = frame.state.names
+    thing = frame.state.the_thing(given["0"]) if "0" in given else None
+    if thing is not None and thing.kind == "dict":  # sent as JSON
+        return False
     this = names.get("self")
     stated = frame.state.field(this, CONTENT_TYPE) if this is not None else None
     return stated is None or "html" in beginning(stated).lower() or not beginning(stated)
@@ -105,6 +156,9 @@ def _yaml(frame: Frame, given: Given) -> bool:
 
 def _xml(frame: Frame, given: Given) -> bool:
     """The parser resolves external entities: lxml's does unless it is told not to, others only if they are told."""
+    stated = given.get("resolve_entities")
+    if stated is not None:
+        return truth(stated) is not False
     parser = _first(given, "1", "parser")
     owner = given.get("self")
     if parser is None and owner is not None and frame.state.the_thing(owner) is not None:
@@ -122,8 +176,14 @@ _CONDITIONS: Final[dict[str, Callable[[Frame, Given], bool]]] = {
     "sql": _sql,
     "command": _command,
     "ldap": _ldap,
+    "ldap_name": _ldap_name,
     "xpath": _xpath,
     "file": _file,
+    "template": _template,
+    "shell_arguments": _shell_arguments,
+    "shell_list": _shell_list,
+    "shell_spawned": _shell_spawned,
+    "allow_pickle": _allow_pickle,
     "no_filter": _no_filter,
     "html": _html,
     "html_stated": _html_stated,

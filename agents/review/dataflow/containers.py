@@ -8,11 +8,13 @@ import msgspec
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import item
 from agents.review.dataflow.operators import operate
+from agents.review.dataflow.texts import HARMLESS_SIGNS
 from agents.review.dataflow.values import (
     NOTHING,
     UNKNOWN,
     Thing,
     Value,
+    cleaned,
     constant,
     is_one,
     join,
@@ -175,12 +177,12 @@ def _dict_method(
         case "values" | "popitem":
             return state.put(Thing("list", {}, state.items(owner)))
         case "keys":
-            rest = Value(taints=thing.rest.taints) if thing.rest is not None else None
+            rest = Value(taints=owner.taints or thing.rest.taints) if thing.rest is not None else None
             return state.put(
                 Thing("list", {}, join_all([*map(constant, thing.fields), *((rest,) if rest else ())]))
             )
         case "items":
-            return _pairs(frame, thing)
+            return _pairs(frame, thing, owner)
         case "copy":
             return state.put(thing)
         case "clear":
@@ -189,11 +191,13 @@ def _dict_method(
     return None
 
 
-def _pairs(frame: Frame, thing: Thing) -> Value:
+def _pairs(frame: Frame, thing: Thing, owner: Value) -> Value:
     inside = [*thing.fields.values(), *((thing.rest,) if thing.rest is not None else ())]
     keys: list[Value] = [constant(key) for key in thing.fields]
     if thing.rest is not None:
         keys.append(Value(taints=thing.rest.taints))
+    if owner.taints:
+        keys.append(Value(taints=owner.taints))
     pair = frame.state.put(
         Thing(
             "tuple",
@@ -232,6 +236,11 @@ def _get(
         return default
     if is_known and thing.rest is None and not owner.taints:
         return default
+    if (
+        default.taints and default.taints == key.taints
+    ):  # `table.get(sign, sign)`: signs are replaced one by one
+        held_off = [HARMLESS_SIGNS[sign] for sign in thing.fields if sign in HARMLESS_SIGNS]
+        default = cleaned(default, frozenset().union(*held_off))
     return join(item(machine, frame, owner, key, line), default)
 
 

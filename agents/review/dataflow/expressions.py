@@ -12,7 +12,7 @@ from agents.review.dataflow.members import item, member
 from agents.review.dataflow.operators import concatenate, iterated, operate
 from agents.review.dataflow.project import ProjectFunction
 from agents.review.dataflow.state import State, join_states
-from agents.review.dataflow.targets import assign
+from agents.review.dataflow.targets import assign, name_secret
 from agents.review.dataflow.values import (
     BOOLEAN,
     NO_FACTS,
@@ -25,6 +25,7 @@ from agents.review.dataflow.values import (
     join,
     join_all,
     merge_taints,
+    shared_facts,
     truth,
 )
 
@@ -107,22 +108,28 @@ def _logic(machine: Machine, frame: Frame, node: s.Logic) -> Value:
         if place == 0:
             yes, no = value.yes, value.no
         elif is_and:
-            yes, no = yes | value.yes, no & value.no
+            yes, no = yes | value.yes, shared_facts(no, value.no)
         else:
-            yes, no = yes & value.yes, no | value.no
+            yes, no = shared_facts(yes, value.yes), no | value.no
         if is_true is not None and is_true is not is_and:  # the rest isn't looked at
             results = [*results, value] if results else [value]
             if is_and:
                 no = NO_FACTS if len(results) > 1 else value.no
             break
-        if is_true is None or place == len(node.operands) - 1:
+        if place == len(node.operands) - 1:
             results.append(value)
+        elif is_true is None:  # what ends an `and` early is false: empty, so harmless
+            results.append(value if not is_and else Value(constants=_false(value), kind=value.kind))
         frame.state.learn(value.yes if is_and else value.no)
     frame.state.facts = before
     if len(results) == 1:
         return changed(results[0], yes=yes, no=no)
     joined = join_all(results)
     return changed(joined, yes=yes, no=no)
+
+
+def _false(value: Value) -> tuple[Any, ...] | None:
+    return tuple(one for one in value.constants if not one) if value.constants is not None else None
 
 
 def _not(machine: Machine, frame: Frame, node: s.Not) -> Value:
@@ -158,7 +165,7 @@ def _compare(machine: Machine, frame: Frame, node: s.Compare) -> Value:
                 constants=(True,) if both else None,
                 kind="bool",
                 yes=found.yes | one.yes,
-                no=found.no & one.no,
+                no=shared_facts(found.no, one.no),
             )
             if truth(one) is False:
                 found = changed(found, constants=(False,))
@@ -227,6 +234,8 @@ def _mapping(machine: Machine, frame: Frame, node: s.Mapping) -> Value:
         key = machine.evaluate(frame, key_node)
         if is_one(key) and key.constants and len(fields) < _FIELDS_MAX:
             fields[key.constants[0]] = value
+            if value.taints and isinstance(key.constants[0], str):
+                name_secret(machine, frame, key.constants[0], value, value_node.line)
         else:
             for found in (value, Value(taints=key.taints)) if key.taints else (value,):
                 rest = found if rest is None else join(rest, found)
@@ -250,9 +259,9 @@ def _comprehension(machine: Machine, frame: Frame, node: s.Comprehension) -> Val
     things = frame.state.things
     frame.state = outer
     outer.things = things
-    if key is not None and key.taints:
-        inside = join(inside, Value(taints=key.taints))
     made = outer.put(Thing("list" if node.kind == "generator" else node.kind, {}, inside))
+    if key is not None and key.taints:
+        made = changed(made, taints=key.taints)
     return changed(made, yes=yes, no=inside.no) if yes or inside.no else made
 
 

@@ -1,5 +1,6 @@
 """What is found: a flow from source to sink, or a weak call, as others see it."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -13,8 +14,9 @@ from schemas.review import NotReviewed, Severity
 SURE: Final = 0.85
 UNSURE: Final = 0.55
 LOCAL: Final = 0.5
-OPERATOR: Final = 0.25
 WEAK_CALL: Final = 0.7
+UNSURE_WEAK_CALL: Final = 0.35
+"""Where a name says that it is no matter of security: MD5 of a cache's key."""
 TRACE_STEPS_MAX: Final = 12
 """Shown of one path; longer ones lose their middle."""
 
@@ -32,7 +34,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rule: such as `flow-sql-injection`.
-        trust: who controls the value: `remote`, `local`, `operator`, `random`; empty for a weak call.
+        trust: who controls the value: `remote`, `local`, `random`; empty for a weak call.
         trace: from the source to the sink; empty for a weak call.
     """
 
@@ -64,6 +66,26 @@ class FlowResult(msgspec.Struct, frozen=True, kw_only=True):
     not_parsed: tuple[NotReviewed, ...] = ()
 
 
+def without_yielding(found: Iterable[Reached]) -> list[Reached]:
+    """All but those that yield to another one of the same kind and source."""
+    every = list(found)
+    worse = {
+        (one.rule.flaw, _source(one)) for one in every if isinstance(one.rule, Flaw) and not one.rule.yields
+    }
+    return [
+        one
+        for one in every
+        if not isinstance(one.rule, Flaw) or not one.rule.yields or (one.rule.flaw, _source(one)) not in worse
+    ]
+
+
+def _source(reached: Reached) -> tuple[str, int] | None:
+    step = reached.step
+    while step is not None and step.before is not None:
+        step = step.before
+    return (step.path, step.line) if step is not None else None
+
+
 def flow_of(reached: Reached) -> Flow:
     """A finding in the words of the tables."""
     rule = reached.rule
@@ -73,7 +95,9 @@ def flow_of(reached: Reached) -> Flow:
         stated = severity_of(rule, reached.trust)
         severity = stated if isinstance(stated, Severity) else severity
         confidence = SURE if reached.is_sure else UNSURE
-        confidence = min(confidence, {"local": LOCAL, "operator": OPERATOR}.get(reached.trust, confidence))
+        confidence = min(confidence, rule.confidence, LOCAL if reached.trust == "local" else confidence)
+    elif not reached.is_sure:
+        confidence = UNSURE_WEAK_CALL
     return Flow(
         rule=rule.id,
         path=reached.path,

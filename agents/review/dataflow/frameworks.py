@@ -7,6 +7,7 @@ from agents.review.dataflow.conditions import CONTENT_TYPE, RESOLVES
 from agents.review.dataflow.library import Given, Special, taints_of
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.regexes import is_whole, kinds_held_off, removed_by
+from agents.review.dataflow.texts import split_text
 from agents.review.dataflow.values import (
     FALSE,
     NO_FACTS,
@@ -150,7 +151,12 @@ def _methods(path: str, special: Special, *names: str) -> dict[str, Special]:
     return {f"{path}.{name}": special for name in names}
 
 
+def _split_words(machine: Machine, frame: Frame, call: Given) -> Value:
+    return split_text(frame, call.argument(0, "s"))
+
+
 FRAMEWORK_SPECIALS: Final[dict[str, Any]] = {
+    "shlex.split": _split_words,
     "re.compile": _compile,
     **_methods("re", _match, "match", "fullmatch", "search"),
     **_methods("re.compile()", _match, "match", "fullmatch", "search"),

@@ -2,7 +2,8 @@
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.calls_project import run_module
-from agents.review.dataflow.machine import Machine
+from agents.review.dataflow.machine import SHARED, Machine
+from agents.review.dataflow.members import SHARED_PATHS
 from agents.review.dataflow.project import Module, namespace
 from agents.review.dataflow.values import Value
 
@@ -37,6 +38,8 @@ def import_names(machine: Machine, importer: Module, node: s.Import) -> dict[str
 
 def library(machine: Machine, path: str) -> Value:
     """Something of a library, from outside if the tables say so (`from sys import argv`)."""
+    if path in SHARED_PATHS:
+        return Value(kind=path, references=(SHARED,))
     return Value(kind=machine.tables.canonical(path))
 
 

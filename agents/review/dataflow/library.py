@@ -5,21 +5,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.review.dataflow import syntax as s
-from agents.review.dataflow.calls_project import call_function, instantiate
-from agents.review.dataflow.checks import RESOLVED, facts_about
+from agents.review.dataflow.calls_project import call_function
+from agents.review.dataflow.instances import instantiate
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import member
 from agents.review.dataflow.operators import iterated
 from agents.review.dataflow.project import ProjectClass, ProjectFunction
 from agents.review.dataflow.values import (
-    ANY,
-    BOOLEAN,
     NOTHING,
     NUMBER,
     UNKNOWN,
     Thing,
     Value,
-    changed,
     cleaned,
     constant,
     is_one,
@@ -31,7 +28,7 @@ from agents.review.dataflow.values import (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One call of a library: `owner` is what the method belongs to, `what` the function as it is written."""
+    """One call of a library: `owner` is what the method belongs to."""
 
     node: s.Call
     callee: Value
@@ -39,7 +36,6 @@ class Given:
     positional: list[Value]
     named: dict[str, Value]
     path: str
-    what: str
 
     def argument(self, index: int, *names: str) -> Value:
         """The argument at a position or of a name; `UNKNOWN` if it isn't given."""
@@ -121,6 +117,13 @@ def call_value(machine: Machine, frame: Frame, value: Value, given: list[Value],
             results.append(call_function(machine, frame, target, given, {}, line))
         elif isinstance(target, ProjectClass):
             results.append(instantiate(machine, frame, target, given, {}, line))
+    thing = frame.state.the_thing(value)
+    if thing is not None and isinstance(thing.owner, ProjectClass):
+        results += [
+            call_function(machine, frame, target, given, {}, line)
+            for target in member(machine, frame, value, "__call__", line).targets
+            if isinstance(target, ProjectFunction)
+        ]
     if results:
         return join_all(results)
     result = Value(taints=taints_of(frame, given))
@@ -159,29 +162,6 @@ def _item_of(machine: Machine, frame: Frame, call: Given) -> Value:
     """`next(x)`, `max(x)`, `random.choice(x)`"""
     values = [iterated(frame, value) if value.references else value for value in call.positional]
     return join_all(values)
-
-
-def _is_instance(machine: Machine, frame: Frame, call: Given) -> Value:
-    wanted = call.argument(1)
-    kinds = {wanted.kind}
-    thing = frame.state.the_thing(wanted)
-    if thing is not None:
-        kinds = {value.kind for value in thing.fields.values()}
-    if kinds <= _PLAIN_TYPES:
-        return changed(BOOLEAN, yes=facts_about(frame, call.argument(0), frozenset({ANY})))
-    return BOOLEAN
-
-
-_PLAIN_TYPES: Final = frozenset(
-    {"builtins.int", "builtins.float", "builtins.bool", "uuid.UUID", "decimal.Decimal", "builtins.complex"}
-)
-
-
-def _quantified(machine: Machine, frame: Frame, call: Given) -> Value:
-    """`all(check(x) for x in xs)`: true says it of every item; `any(…)` says so when it is false."""
-    value = call.argument(0)
-    is_all = call.path == "builtins.all"
-    return changed(BOOLEAN, yes=value.yes if is_all else frozenset(), no=frozenset() if is_all else value.no)
 
 
 def _getattr(machine: Machine, frame: Frame, call: Given) -> Value:
@@ -223,62 +203,6 @@ def _thread(machine: Machine, frame: Frame, call: Given) -> Value:
     return Value(kind="threading.Thread()")
 
 
-def _path_join(machine: Machine, frame: Frame, call: Given) -> Value:
-    if call.positional and all(is_one(value) for value in call.positional) and not call.named:
-        parts = [str(value.constants[0]) for value in call.positional if value.constants]
-        return constant(
-            "/".join(part.rstrip("/") for part in parts[:-1]) + f"/{parts[-1]}"
-            if len(parts) > 1
-            else parts[0]
-        )
-    return Value(taints=taints_of(frame, call.everything), kind="str")
-
-
-def _resolved(machine: Machine, frame: Frame, call: Given) -> Value:
-    value = call.argument(0)
-    return Value(taints=frame.state.taints(value), kind="str", marks=frozenset({RESOLVED}))
-
-
-def _split_extension(machine: Machine, frame: Frame, call: Given) -> Value:
-    from agents.review.dataflow.checks import OTHER_PART
-
-    value = Value(taints=frame.state.taints(call.argument(0)), kind="str")
-    end = changed(value, marks=frozenset({OTHER_PART}))
-    return frame.state.put(Thing("tuple", {0: value, 1: end}, None, 2))
-
-
-def _make_path(machine: Machine, frame: Frame, call: Given) -> Value:
-    taints = taints_of(
-        frame,
-        [*call.positional, *((call.owner,) if call.owner is not None and call.owner.kind == "Path" else ())],
-    )
-    return Value(taints=taints, kind="Path")
-
-
-def _resolve_path(machine: Machine, frame: Frame, call: Given) -> Value:
-    owner = call.owner if call.owner is not None else UNKNOWN
-    return Value(taints=owner.taints, kind="Path", marks=frozenset({RESOLVED}))
-
-
-def _is_relative(machine: Machine, frame: Frame, call: Given) -> Value:
-    owner = call.owner if call.owner is not None else UNKNOWN
-    if RESOLVED not in owner.marks:
-        return BOOLEAN
-    return changed(BOOLEAN, yes=facts_about(frame, owner, frozenset({"path"})))
-
-
-def _relative(machine: Machine, frame: Frame, call: Given) -> Value:
-    """Raises unless the path lies inside."""
-    owner = call.owner if call.owner is not None else UNKNOWN
-    if RESOLVED in owner.marks:
-        frame.state.learn(facts_about(frame, owner, frozenset({"path"})))
-    return Value(taints=frame.state.taints(owner), kind="Path")
-
-
-def _url_parts(machine: Machine, frame: Frame, call: Given) -> Value:
-    return Value(taints=frame.state.taints(call.argument(0, "url")), kind=f"{call.path}()")
-
-
 def _template_text(machine: Machine, frame: Frame, call: Given) -> Value:
     value = call.argument(0, "template")
     text = text_constant(value) or ""
@@ -290,7 +214,18 @@ def _substitute(machine: Machine, frame: Frame, call: Given) -> Value:
     return Value(taints=taints_of(frame, [owner, *call.everything]), kind="str", prefix=owner.prefix)
 
 
+def _partial(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`functools.partial(f, …)`: the function and what it was given already."""
+    given = call.positional[1:]
+    fields: dict[Any, Value] = (
+        dict(enumerate(given)) | dict(call.named) | {"functools.partial()": call.argument(0)}
+    )
+    return frame.state.put(Thing("functools.partial()", fields, None, len(given)))
+
+
 SPECIALS: Final[dict[str, Special]] = {
+    "functools.partial": _partial,
+    "builtins.str.maketrans": _same,
     "builtins.str": _text,
     "builtins.repr": _text,
     "builtins.bytes": _text,
@@ -329,9 +264,6 @@ SPECIALS: Final[dict[str, Special]] = {
     "builtins.max": _item_of,
     "builtins.min": _item_of,
     "builtins.sum": _item_of,
-    "builtins.isinstance": _is_instance,
-    "builtins.all": _quantified,
-    "builtins.any": _quantified,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,
     "copy.copy": _same,
@@ -353,30 +285,6 @@ SPECIALS: Final[dict[str, Special]] = {
     "concurrent.futures.ProcessPoolExecutor().submit": _later(0),
     "threading.Thread": _thread,
     "multiprocessing.Process": _thread,
-    "os.path.join": _path_join,
-    "posixpath.join": _path_join,
-    "os.path.realpath": _resolved,
-    "os.path.abspath": _resolved,
-    "os.path.normpath": _resolved,
-    "os.path.splitext": _split_extension,
-    "Path": _make_path,
-    "Path.joinpath": _make_path,
-    "Path.with_suffix": _make_path,
-    "Path.with_name": _make_path,
-    "Path.expanduser": _make_path,
-    "Path.absolute": _make_path,
-    "Path.resolve": _resolve_path,
-    "?.resolve": _resolve_path,
-    "Path.is_relative_to": _is_relative,
-    "?.is_relative_to": _is_relative,
-    "Path.relative_to": _relative,
-    "?.relative_to": _relative,
-    "urllib.parse.urlparse": _url_parts,
-    "urllib.parse.urlsplit": _url_parts,
-    "urlparse.urlparse": _url_parts,
-    "werkzeug.urls.url_parse": _url_parts,
-    "yarl.URL": _url_parts,
-    "httpx.URL": _url_parts,
     "string.Template": _template_text,
     "string.Template().substitute": _substitute,
     "string.Template().safe_substitute": _substitute,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agents.review.dataflow import syntax as s
+from agents.review.dataflow.pages import Pages
 from agents.review.dataflow.project import Module, Project, ProjectFunction
 from agents.review.dataflow.state import State
 from agents.review.dataflow.tables import Tables
@@ -18,7 +19,7 @@ from agents.review.dataflow.values import UNKNOWN, Step, Thing, Value
 
 DEPTH_MAX: Final = 110
 """Nodes inside nodes and calls inside calls that are walked at once; Python's own stack ends at about 1,000."""
-CALLS_MAX: Final = 7
+CALLS_MAX: Final = 10
 """Calls inside calls."""
 ROOT_STEPS_MAX: Final = 30_000
 """Nodes walked for one function that the walk begins with, and all that it calls."""
@@ -27,6 +28,10 @@ OWN_STEPS: Final = 10_000
 FINDINGS_MAX: Final = 2_000
 CLOCK_STEPS: Final = 256
 """Nodes between two looks at the clock."""
+
+
+SHARED: Final = 0
+"""Number of the thing that all functions of one request share: `flask.g`."""
 
 
 class GaveUp(Exception):
@@ -87,12 +92,16 @@ class Machine:
         self.evaluators = evaluators
         self.executors = executors
         self.deadline_s = deadline_s
-        self.things: dict[int, Thing] = {}
+        self.things: dict[int, Thing] = {SHARED: Thing("flask.g", {})}
         """Those that modules made at their top level."""
         self.found: dict[tuple[str, str, int], Reached] = {}
         self.functions: dict[int, ProjectFunction] = {}
         """All that were made so far, by the identity of their syntax."""
         self.called: set[int] = set()
+        self.wrapped: dict[int, Value] = {}
+        """What decorators of the project made of functions, by the functions' syntax."""
+        self.pages: set[int] = set()
+        """Functions of which a returned text becomes a page, by their syntax."""
         self.routes: dict[int, dict[str, str]] = {}
         """Parameters that URL patterns give to functions, and their converters, by the function's syntax."""
         self.instances: dict[int, tuple[Value, dict[int, Thing]]] = {}
@@ -100,6 +109,8 @@ class Machine:
         self.shallow: dict[str, list[str]] = {}
         """Walks that left calls out, by file."""
         self.memory: dict[Any, Any] = {}
+        self.pages_of: Pages | None = None
+        """The project's templates."""
         self.steps_left = ROOT_STEPS_MAX
         self.is_shallow = False
         """Whether the current walk left calls out."""
@@ -166,6 +177,10 @@ class Machine:
         elif _rank(reached) < _rank(known):
             self.found[place] = reached
 
+    def take_back(self, key: str, path: str, line: int) -> None:
+        """Forget what was found at a place, since what came after it shows that it is harmless."""
+        self.found.pop((key, path, line), None)
+
     def _look_at_limits(self) -> None:
         if self.steps_left < 0:
             raise GaveUp(f"more than {ROOT_STEPS_MAX} steps")
@@ -173,7 +188,7 @@ class Machine:
             raise GaveUp("out of time")
 
 
-_TRUSTS: Final = {"remote": 0, "": 0, "random": 0, "local": 1, "operator": 2}
+_TRUSTS: Final = {"remote": 0, "": 0, "random": 0, "local": 1}
 
 
 def _rank(reached: Reached) -> tuple[int, bool, int]:

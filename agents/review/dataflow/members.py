@@ -5,10 +5,12 @@ from typing import Any, Final
 import msgspec
 
 from agents.review.dataflow.calls_project import call_function, run_module
-from agents.review.dataflow.checks import HOST, LEADS_ELSEWHERE, OTHER_PART, PARENTS, facts_about
-from agents.review.dataflow.machine import Frame, Machine
+from agents.review.dataflow.checks import HOST, OTHER_PART, PARENTS, facts_about
+from agents.review.dataflow.forms import checked_data
+from agents.review.dataflow.machine import SHARED, Frame, Machine
 from agents.review.dataflow.project import Module, ProjectClass, ProjectFunction, namespace
 from agents.review.dataflow.values import (
+    LEADS_ELSEWHERE,
     UNKNOWN,
     Step,
     Taint,
@@ -28,6 +30,7 @@ HOSTS: Final = frozenset({"netloc", "hostname", "host"})
 OTHER_PARTS: Final = frozenset(
     {"scheme", "port", "suffix", "content_type", "mimetype", "fragment", "username"}
 )
+SHARED_PATHS: Final = frozenset({"flask.g", "flask.globals.g", "quart.g"})
 KEY_CHARS_MAX: Final = 40
 
 
@@ -84,6 +87,9 @@ def _of_thing(
     owner = thing.owner
     if not isinstance(owner, ProjectClass):
         return thing.rest
+    checked = checked_data(frame, owner, name, line)
+    if checked is not None:
+        return checked
     given = owner.member(name)
     if given is not None:
         method = _bound(given, Value(references=(number,)), is_class=False)
@@ -135,6 +141,8 @@ def _of_path(machine: Machine, frame: Frame, owner: Value, name: str, line: int)
         return Value(kind=f"str.{name}")
     else:
         path = machine.tables.canonical(f"{owner.kind}.{name}") or f"?.{name}"
+    if path in SHARED_PATHS:
+        return Value(kind=path, references=(SHARED,))
     value = Value(taints=owner.taints, kind=path, marks=owner.marks)
     if owner.taints:
         if name in HOSTS:

@@ -1,17 +1,23 @@
 """Operators on values: texts put together, lists joined, and what a loop over something gives."""
 
+import re
+from typing import Final
+
 from agents.review.dataflow.folding import fold, fold_text
 from agents.review.dataflow.machine import Frame
 from agents.review.dataflow.values import (
+    LEADS_ELSEWHERE,
     UNKNOWN,
     Thing,
     Value,
     beginning,
+    cleaned,
     constant,
     is_one,
     join,
     join_all,
     merge_taints,
+    text_constant,
 )
 
 
@@ -28,11 +34,28 @@ def operate(frame: Frame, operator: str, left: Value, right: Value) -> Value:
         return Value(taints=merge_taints(left.taints, right.taints), kind="Path")
     if operator == "*" and left.references:
         return left
+    if operator == "&" and (left.references or right.references):  # only what is in both
+        return min(left, right, key=lambda one: bool(frame.state.taints(one)))
     taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
     if operator in ("-", "//", "**", "<<", ">>", "@", "^"):
         return Value(taints=tuple(taint for taint in taints if taint.trust == "random"), kind="int")
     prefix = beginning(left) if operator == "+" else ""
+    if operator == "+" and leads_nowhere_else(left):
+        if is_one(right) and str(right.constants[0] if right.constants else "").startswith("://"):
+            return Value(kind="str", marks=frozenset({SCHEME}))
+        right = cleaned(right, LEADS_ELSEWHERE)
+        taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
     return Value(taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "")
+
+
+SCHEME: Final = "scheme"
+"""Mark of a text that ends with `://`: what follows is the host."""
+
+
+def leads_nowhere_else(first: Value) -> bool:
+    """Whether an address that begins with this leads where the program says: it is ours, though not known."""
+    is_ours = not first.taints and not first.references and SCHEME not in first.marks
+    return is_ours and first.constants is None and not first.prefix
 
 
 def _is_text(value: Value) -> bool:
@@ -41,7 +64,6 @@ def _is_text(value: Value) -> bool:
 
 def _formatted(frame: Frame, left: Value, right: Value) -> Value:
     """`left % right`"""
-    taints = merge_taints(left.taints, frame.state.taints(right))
     prefix = beginning(left).split("%", 1)[0]
     if prefix == beginning(left) and left.constants is None:
         prefix = ""
@@ -54,12 +76,49 @@ def _formatted(frame: Frame, left: Value, right: Value) -> Value:
         and len(thing.fields) == thing.size
     ):
         given = [thing.fields[index] for index in range(thing.size)]
+    chosen = _chosen(frame, left, right)
+    if chosen is not None:
+        taints = merge_taints(left.taints, *(frame.state.taints(one) for one in chosen))
+    else:
+        taints = merge_taints(left.taints, frame.state.taints(_not_numbers(frame, left, right, given)))
     folded = fold_text(left, given) if not taints else None
     if folded is not None:
         return folded
     if not prefix and beginning(left).startswith("%s") and given:
         prefix = beginning(given[0])
     return Value(taints=taints, prefix=prefix or None, kind="str")
+
+
+_CONVERSION = re.compile(r"%[-+ #0]*(?:\d+|\*)?(?:\.\d+)?([a-zA-Z%])")
+
+
+def _not_numbers(frame: Frame, left: Value, right: Value, given: list[Value]) -> Value:
+    """What is put in as text: `%d` takes numbers only."""
+    text = text_constant(left)
+    if text is None:
+        return right
+    letters = [letter for letter in _CONVERSION.findall(text) if letter != "%"]
+    if len(letters) != len(given) or not set(letters) & _NUMERIC:
+        return right
+    taints = [
+        [taint for taint in frame.state.taints(one) if letter not in _NUMERIC or taint.trust == "random"]
+        for letter, one in zip(letters, given, strict=True)
+    ]
+    return Value(taints=merge_taints(*taints))
+
+
+_NAMED = re.compile(r"%\((\w+)\)")
+
+
+def _chosen(frame: Frame, left: Value, right: Value) -> list[Value] | None:
+    """Of `"%(a)s" % {"a": x, "b": y}` what is put in; None if it isn't that plain."""
+    text, thing = text_constant(left), frame.state.the_thing(right)
+    if text is None or thing is None or thing.kind != "dict" or thing.rest is not None:
+        return None
+    return [thing.fields[name] for name in _NAMED.findall(text) if name in thing.fields]
+
+
+_NUMERIC = frozenset("diouxXeEfFgG")
 
 
 def is_exact(thing: Thing) -> bool:
@@ -88,6 +147,8 @@ def concatenate(frame: Frame, values: list[Value]) -> Value:
         if all(isinstance(text, bytes) for text in texts) and texts:
             return constant(b"".join(texts))
         return constant("".join(str(text) for text in texts))
+    if len(values) > 1 and leads_nowhere_else(values[0]) and not beginning(values[1]).startswith("://"):
+        values = [values[0], *(cleaned(value, LEADS_ELSEWHERE) for value in values[1:])]
     taints = merge_taints(*(frame.state.taints(value) for value in values))
     prefix = ""
     for value in values:

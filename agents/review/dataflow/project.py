@@ -52,9 +52,13 @@ class ProjectClass:
     bases: list[Value]
     annotations: dict[str, str]
     is_data: bool = False
+    patterns: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Kinds of flaw that the pattern of a model's field keeps out."""
 
     def lineage(self) -> list["ProjectClass"]:
         """The class and those that it inherits from, nearest first."""
+        if not self.bases:
+            return [self]
         found: list[ProjectClass] = [self]
         for known in found:
             for base in known.bases:

@@ -5,6 +5,7 @@ Only characters count: whether any text that matches as a whole may hold a quote
 
 from typing import Final
 
+from agents.review.dataflow import syntax as s
 from agents.review.dataflow.values import ANY
 
 PATTERN_CHARS_MAX: Final = 400
@@ -51,6 +52,17 @@ def _outside_groups(pattern: str) -> str:
         if depth <= 0:
             kept.append(sign)
     return "".join(kept)
+
+
+def pattern_of(call: s.Call) -> frozenset[str]:
+    """Kinds of flaw that the `pattern=` or `regex=` of a call keeps out of what it describes."""
+    for argument in call.arguments:
+        node = argument.value
+        if argument.name not in ("pattern", "regex") or not isinstance(node, s.Const):
+            continue
+        if isinstance(node.value, str) and is_whole(node.value, "search"):
+            return kinds_held_off(node.value)
+    return frozenset()
 
 
 def allowed_signs(pattern: str) -> frozenset[str]:

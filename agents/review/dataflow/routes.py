@@ -69,8 +69,7 @@ ROUTE_SPECIALS: Final[dict[str, Special]] = {
     "django.urls.re_path": _django_path,
     "django.conf.urls.url": _django_path,
     "FlaskApp.add_url_rule": _add_rule,
-    "django.views.View.as_view": _as_view,
-    "django.views.generic.View.as_view": _as_view,
+    "DjangoView.as_view": _as_view,
+    "?.as_view": _as_view,
     "flask.views.MethodView.as_view": _as_view,
-    "rest_framework.views.APIView.as_view": _as_view,
 }

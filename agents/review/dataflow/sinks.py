@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from agents.review.dataflow.checks import NO_TWO_SLASHES, ONE_SLASH, names_host
+from agents.review.dataflow.checks import NO_SLASH_AT_START, NO_TWO_SLASHES, ONE_SLASH, QUOTED, names_host
 from agents.review.dataflow.conditions import holds
+from agents.review.dataflow.encodings import is_clean
 from agents.review.dataflow.machine import Frame, Machine, Reached
 from agents.review.dataflow.tables import Flaw, WeakCall
 from agents.review.dataflow.values import Step, Taint, Value, beginning, text_constant
@@ -44,19 +45,42 @@ def reach(
 
 def _worst(frame: Frame, flaw: Flaw, value: Value) -> Taint | None:
     """The taint of a value that does most harm here; None if none does any."""
+    if flaw.flaw == "path" and value.kind in _FILES:
+        return None  # the file itself, not its name
     taints = [taint for taint in frame.state.taints(value) if _counts(flaw, taint)]
     if flaw.flaw in ("redirect", "ssrf") and taints and _leads_home(flaw, value):
         return None
-    order = {"remote": 0, "random": 0, "local": 1, "operator": 2}
+    order = {"remote": 0, "random": 0, "local": 1}
     return min(taints, key=lambda taint: (order.get(taint.trust, 3), not taint.is_sure), default=None)
 
 
+_HOME: Final = frozenset(
+    {
+        "WebRequest.path",
+        "WebRequest.full_path",
+        "WebRequest.url",
+        "WebRequest.base_url",
+        "WebRequest.get_full_path()",
+        "WebRequest.path_info",
+        "WebRequest.referrer",
+        "WebRequest.headers['Referer']",
+        "WebRequest.META['HTTP_REFERER']",
+    }
+)
+"""Addresses of this site, or that the browser came from."""
+_FILES: Final = frozenset({"WebRequest.files[]", "WebRequest.FILES[]", "WebRequest.stream", "buffer"})
+
+
 def _counts(flaw: Flaw, taint: Taint) -> bool:
-    if flaw.flaw in taint.clean:
+    if is_clean(taint.clean, flaw.flaw):
         return False
     if (taint.trust == "random") != (flaw.flaw == "random"):
         return False
-    if flaw.flaw == "redirect" and {ONE_SLASH, NO_TWO_SLASHES} <= taint.clean:
+    if flaw.flaw in ("xss", "redirect") and not taint.is_sure:
+        return False  # what isn't understood is mostly what makes pages and addresses, and escapes
+    if flaw.flaw == "code" and taint.clean >= QUOTED:
+        return False
+    if flaw.flaw == "redirect" and ({ONE_SLASH, NO_TWO_SLASHES} <= taint.clean or taint.token in _HOME):
         return False
     return severity_of(flaw, taint.trust) is not None
 
@@ -65,8 +89,6 @@ def severity_of(flaw: Flaw, trust: str) -> object:
     """How bad a flaw is when such a source causes it; None if it isn't one."""
     if trust == "local":
         return flaw.local
-    if trust == "operator":
-        return flaw.operator
     return flaw.severity
 
 
@@ -77,6 +99,8 @@ def _leads_home(flaw: Flaw, value: Value) -> bool:
         return True
     if flaw.flaw != "redirect":
         return False
+    if start == "/" and all(NO_SLASH_AT_START in taint.clean for taint in value.taints):
+        return True
     return bool(start) and (
         start[0] in "?#" or (start[0] == "/" and len(start) > 1 and start[1] not in "/\\")
     )
@@ -135,7 +159,7 @@ def _report(
     if step.line != line or step.path != frame.path or step.before is None:
         step = Step(frame.path, line, what, step, step.count + 1)
     reached = Reached(flaw, frame.path, line, end_line, what, taint.trust, taint.is_sure, step)
-    machine.report(reached, flaw.flaw)
+    machine.report(reached, flaw.id if flaw.yields else flaw.flaw)
 
 
 def weak_call(
@@ -151,7 +175,25 @@ def weak_call(
     """Report a call that is weak by itself."""
     for weakness, call in machine.tables.weak.get(path):
         if _is_weak(call, given):
-            machine.report(Reached(weakness, frame.path, line, end_line, what), weakness.id)
+            is_sure = _is_matter_of_security(frame, weakness.id, given)
+            machine.report(Reached(weakness, frame.path, line, end_line, what, is_sure=is_sure), weakness.id)
+
+
+_NO_SECRET: Final = re.compile(
+    r"(?i)etag|cache|checksum|gravatar|avatar|fingerprint|dedup|colou?r|shard|bucket|file_?hash|theme|static|icon|sprite|thumb"
+    r"|^lang|locale|time_?zone|consent|banner|visited|sidebar|dark_?mode|sort|filter"
+)
+
+
+def _is_matter_of_security(frame: Frame, weakness: str, given: Mapping[str, Value]) -> bool:
+    """By the names around: a hash within `cache_key()` hides nothing, a cookie `theme` proves nothing."""
+    if weakness == "weak-hash":
+        function = frame.function.syntax.name if frame.function is not None else ""
+        return _NO_SECRET.search(f"{function} {frame.path.rsplit('/', 1)[-1]}") is None
+    if weakness == "insecure-cookie":
+        name = _argument(given, "0|key|name")
+        return name is None or _NO_SECRET.search(text_constant(name) or "") is None
+    return True
 
 
 def _is_weak(call: WeakCall, given: Mapping[str, Value]) -> bool:

@@ -1,5 +1,6 @@
 """Everything that is known at one point of a function: its names, the things they refer to, what was checked."""
 
+import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,6 +19,7 @@ from agents.review.dataflow.values import (
     join,
     join_all,
     merge_taints,
+    shared_facts,
 )
 
 FIELDS_MAX: Final = 80
@@ -226,7 +228,7 @@ def join_states(states: list[State]) -> State | None:
     """The state after several ways came together; None if none gets here."""
     if len(states) <= 1:
         return states[0] if states else None
-    facts = frozenset.intersection(*(state.facts for state in states))
+    facts = functools.reduce(shared_facts, (state.facts for state in states))
     for state in states:
         if state.facts != facts:
             state.names = {name: state.seen(value) for name, value in state.names.items()}

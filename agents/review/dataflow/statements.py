@@ -6,8 +6,9 @@ from agents.review.dataflow import syntax as s
 from agents.review.dataflow.checks import compare, facts_of
 from agents.review.dataflow.classes import define_class, define_function
 from agents.review.dataflow.imports import import_names
+from agents.review.dataflow.loops import LOOPS, meet
 from agents.review.dataflow.machine import Execute, Frame, Machine
-from agents.review.dataflow.operators import iterated, operate
+from agents.review.dataflow.operators import operate
 from agents.review.dataflow.project import ProjectFunction
 from agents.review.dataflow.sinks import reach
 from agents.review.dataflow.state import State, join_states
@@ -18,15 +19,13 @@ from agents.review.dataflow.values import (
     UNKNOWN,
     Thing,
     Value,
-    beginning,
     changed,
+    cleaned,
     join,
     part_of,
     truth,
 )
 
-ROUNDS: Final = 2
-"""Walks through the body of a loop: the second sees what the first left."""
 SNAPSHOTS_MAX: Final = 12
 """Points of a `try` from which its handlers are thought to be reached."""
 
@@ -69,6 +68,8 @@ def _return(machine: Machine, frame: Frame, node: s.Return) -> None:
         return
     if value.taints or value.references:
         _hand_over(machine, frame, value, node.line)
+        if frame.is_handler:  # what is a page already needn't be told again where it is handed on
+            value = cleaned(value, frozenset({"xss"}))
     frame.returns.append((value, frame.state))
     frame.dead = True
 
@@ -139,7 +140,7 @@ def _if(machine: Machine, frame: Frame, node: s.If) -> None:
             continue
         machine.run(frame, node.otherwise)
         break
-    _meet(frame, ends)
+    meet(frame, ends)
 
 
 def _narrow(frame: Frame, test: s.Expr, outcome: bool) -> None:
@@ -164,80 +165,6 @@ def _narrow(frame: Frame, test: s.Expr, outcome: bool) -> None:
     ):
         left = tuple(one for one in value.constants if one is not None)
         frame.state.names[name] = changed(value, constants=left)
-
-
-def _meet(frame: Frame, ends: list[State]) -> None:
-    """Go on from wherever ways ended, the current one among them if it is alive."""
-    states = [*ends, *(() if frame.dead else (frame.state,))]
-    joined = join_states(states)
-    frame.dead = joined is None
-    if joined is not None:
-        frame.state = joined
-
-
-def _while(machine: Machine, frame: Frame, node: s.While) -> None:
-    _loop(machine, frame, node, None)
-
-
-def _for(machine: Machine, frame: Frame, node: s.For) -> None:
-    source = machine.evaluate(frame, node.source)
-    _loop(machine, frame, node, iterated(frame, source))
-
-
-def _loop(machine: Machine, frame: Frame, node: s.While | s.For, inside: Value | None) -> None:
-    """What changes in a loop isn't constant in it. `inside` is what a `for` gives to its target."""
-    _forget(frame, node.assigned)
-    frame.breaks.append([])
-    exits: list[State] = []
-    is_endless = False
-    for _ in range(ROUNDS):
-        test = UNKNOWN
-        if isinstance(node, s.While):
-            test = machine.evaluate(frame, node.test)
-            is_endless = truth(test) is True
-            if truth(test) is False:
-                break
-        before = frame.state.copy()
-        frame.continues.append([])
-        if isinstance(node, s.For) and inside is not None:
-            assign(machine, frame, node.target, inside, node.line)
-        frame.state.learn(test.yes)
-        machine.run(frame, node.body)
-        _meet(frame, frame.continues.pop())
-        if frame.dead:
-            frame.state, frame.dead = before, False
-        elif joined := join_states([before, frame.state]):
-            frame.state = joined
-    broken = frame.breaks.pop()
-    if is_endless:
-        frame.dead = True
-    else:
-        if isinstance(node, s.While):
-            frame.state.learn(test.no)
-        machine.run(frame, node.otherwise)
-    _meet(frame, [*exits, *broken])
-
-
-def _forget(frame: Frame, names: frozenset[str]) -> None:
-    for name in names:
-        value = frame.state.names.get(name)
-        if value is not None and value.constants is not None:
-            texts = all(isinstance(one, str) for one in value.constants)
-            frame.state.names[name] = changed(
-                value, constants=None, prefix=beginning(value) or None, kind="str" if texts else ""
-            )
-
-
-def _break(machine: Machine, frame: Frame, node: s.Break) -> None:
-    if frame.breaks:
-        frame.breaks[-1].append(frame.state)
-    frame.dead = True
-
-
-def _continue(machine: Machine, frame: Frame, node: s.Continue) -> None:
-    if frame.continues:
-        frame.continues[-1].append(frame.state)
-    frame.dead = True
 
 
 def _try(machine: Machine, frame: Frame, node: s.Try) -> None:
@@ -268,7 +195,7 @@ def _try(machine: Machine, frame: Frame, node: s.Try) -> None:
         machine.run(frame, node.final)
         frame.dead = True
         return
-    _meet(frame, ends)
+    meet(frame, ends)
     if not frame.dead:
         machine.run(frame, node.final)
 
@@ -356,7 +283,7 @@ def _match(machine: Machine, frame: Frame, node: s.Match) -> None:
             frame.dead = True
             break
         frame.state.learn(test.no)
-    _meet(frame, ends)
+    meet(frame, ends)
 
 
 def _pattern_test(machine: Machine, frame: Frame, pattern: s.Pattern, subject: Value) -> Value:
@@ -384,10 +311,7 @@ EXECUTORS: Final[dict[type, Execute]] = {
     s.Raise: _raise,
     s.Assert: _assert,
     s.If: _if,
-    s.While: _while,
-    s.For: _for,
-    s.Break: _break,
-    s.Continue: _continue,
+    **LOOPS,
     s.Try: _try,
     s.With: _with,
     s.Define: _define,

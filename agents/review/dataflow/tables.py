@@ -39,7 +39,8 @@ class Flaw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         flaw: the kind that cleaners and checks speak of.
         severity: when the value comes from the network.
         local: when whoever runs the program gives it; empty if that is no matter.
-        operator: when it is a setting; empty if that is no matter.
+        confidence: at most this, for flaws that are often none.
+        yields: only said if the same outside value does no more harm of this kind anywhere.
     """
 
     id: str
@@ -50,7 +51,8 @@ class Flaw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     description: str
     fix: str
     local: Severity | None = None
-    operator: Severity | None = None
+    confidence: float = 1.0
+    yields: bool = False
     sinks: tuple[Sink, ...] = ()
 
 

@@ -7,7 +7,8 @@ from agents.review.dataflow import syntax as s
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import item
 from agents.review.dataflow.project import Module, ProjectClass
-from agents.review.dataflow.sinks import reach
+from agents.review.dataflow.responses import RESPONSE, set_attribute, set_header
+from agents.review.dataflow.sinks import reach, weak_call
 from agents.review.dataflow.values import Thing, Value, changed, constant, is_one, join, part_of, with_step
 
 SECRET_NAME: Final = re.compile(
@@ -35,8 +36,9 @@ def assign(machine: Machine, frame: Frame, target: s.Expr, value: Value, line: i
 
 def _name(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
     if value.taints:
-        _secret(machine, frame, name, value, line)
+        name_secret(machine, frame, name, value, line)
         value = with_step(value, frame.path, line, name)
+    _setting(machine, frame, name, value, line)
     frame.state.names[name] = value
     if frame.function is not None and name in frame.function.syntax.globals:
         known = frame.module.names.get(name)
@@ -44,13 +46,15 @@ def _name(machine: Machine, frame: Frame, name: str, value: Value, line: int) ->
         frame.module.names[name] = kept if known is None else join(known, kept)
 
 
-def _secret(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
+def name_secret(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
+    """Report random numbers that get the name of a secret."""
     if any(taint.trust == "random" for taint in value.taints) and SECRET_NAME.search(name):
         reach(machine, frame, "name.secret", {"1": value}, line, what=name)
 
 
 def _attribute(machine: Machine, frame: Frame, owner: Value, name: str, value: Value, line: int) -> None:
-    _secret(machine, frame, name, value, line)
+    name_secret(machine, frame, name, value, line)
+    set_attribute(machine, frame, owner, name, value, line)
     frame.state.set_field(owner, name, with_step(value, frame.path, line, f".{name}"))
     for target in owner.targets:
         if isinstance(target, ProjectClass | Module):
@@ -65,9 +69,10 @@ def _item(
     key = machine.evaluate(frame, key_node)
     if is_one(key) and key.constants and isinstance(key.constants[0], str):
         text = key.constants[0]
-        _secret(machine, frame, text, value, line)
-        if text.lower() == "location" and isinstance(owner_node, s.Attribute | s.Name):
-            reach(machine, frame, "header.location", {"0": value}, line, what=f"{text} header")
+        name_secret(machine, frame, text, value, line)
+        _setting(machine, frame, text, value, line)
+        if isinstance(owner_node, s.Attribute | s.Name):
+            set_header(machine, frame, _answer(machine, frame, owner_node, owner), text, value, line)
     if owner.kind == "WebSession":
         reach(machine, frame, "WebSession.__setitem__", {"0": key, "1": value}, line, what="session")
     content = with_step(value, frame.path, line, "item")
@@ -79,6 +84,21 @@ def _item(
         frame.state.add(owner, content)
         if key.taints:
             frame.state.add(owner, Value(taints=key.taints))
+
+
+def _answer(machine: Machine, frame: Frame, owner_node: s.Expr, owner: Value) -> Value | None:
+    """The answer whose headers these are: `response.headers[…]`, or `response[…]` in Django."""
+    if owner.kind == RESPONSE:
+        return owner
+    if isinstance(owner_node, s.Attribute) and owner_node.name == "headers":
+        return machine.evaluate(frame, owner_node.owner)
+    return None
+
+
+def _setting(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
+    """Settings of a framework that are a weakness by their value: `SESSION_COOKIE_SECURE = False`."""
+    if name.isupper():
+        weak_call(machine, frame, f"setting.{name}", {"0": value}, line, line, what=name)
 
 
 def _soak(machine: Machine, frame: Frame, owner_node: s.Expr, owner: Value, content: Value) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from agents.review.dataflow.checks import starts_with
+from agents.review.dataflow.checks import NO_SLASH_AT_START, ends_with, starts_with
 from agents.review.dataflow.folding import fold_method
 from agents.review.dataflow.machine import Frame
 from agents.review.dataflow.values import (
@@ -35,12 +35,16 @@ _SAME: Final = frozenset(
     | {"zfill", "ljust", "rjust", "center", "encode", "decode", "removeprefix", "removesuffix", "translate"}
     | {"replace", "splitlines", "partition", "rpartition", "__str__", "tobytes"}
 )
-_HARMLESS_SIGNS: Final[dict[str, frozenset[str]]] = {
+HARMLESS_SIGNS: Final[dict[str, frozenset[str]]] = {
     "<": frozenset({"xss"}),
     "..": frozenset(),
     "/": frozenset({"path"}),
     "\n": frozenset({"log", "header"}),
+    "'": frozenset({"xpath", "sql"}),
+    "(": frozenset({"ldap"}),
+    ")": frozenset({"ldap"}),
 }
+"""What a text can't cause any more once such a sign is replaced in it."""
 
 
 def text_method(
@@ -59,9 +63,12 @@ def text_method(
     if not is_text and not owner.taints:
         return None
     if name in ("startswith", "endswith"):
-        return starts_with(frame, owner, positional[0]) if name == "startswith" and positional else BOOLEAN
+        if not positional:
+            return BOOLEAN
+        judge = starts_with if name == "startswith" else ends_with
+        return judge(frame, owner, positional[0])
     if name in ("split", "rsplit"):
-        return _split(frame, owner)
+        return split_text(frame, owner)
     if name in _SAME:
         return _same(frame, owner, name, positional)
     return None
@@ -120,7 +127,7 @@ def _join(frame: Frame, owner: Value, positional: Sequence[Value]) -> Value | No
     )
 
 
-def _split(frame: Frame, owner: Value) -> Value:
+def split_text(frame: Frame, owner: Value) -> Value:
     """A list of parts; the first one is known if the beginning is."""
     text = text_constant(owner)
     if text is not None:
@@ -140,9 +147,14 @@ def _same(frame: Frame, owner: Value, name: str, positional: Sequence[Value]) ->
         if len(positional) > 1:
             taints = merge_taints(taints, positional[1].taints)
         signs = text_constant(positional[0])
-        kinds = _HARMLESS_SIGNS.get(signs) if signs is not None else None
+        kinds = HARMLESS_SIGNS.get(signs) if signs is not None else None
         if kinds:
             return cleaned(Value(taints=taints, kind="str"), kinds)
+    if name == "translate" and positional and (table := frame.state.the_thing(positional[0])) is not None:
+        held_off = [HARMLESS_SIGNS[sign] for sign in table.fields if sign in HARMLESS_SIGNS]
+        return cleaned(Value(taints=taints, kind="str"), frozenset().union(*held_off))
+    if name in ("lstrip", "strip") and positional and "/" in (text_constant(positional[0]) or ""):
+        return cleaned(Value(taints=taints, kind="str", marks=owner.marks), frozenset({NO_SLASH_AT_START}))
     prefix = beginning(owner) if name in ("encode", "decode", "rstrip", "strip", "ljust") else ""
     if name == "lower":
         prefix = beginning(owner).lower()

@@ -37,7 +37,7 @@ class Taint(msgspec.Struct, frozen=True):
     """That a value was influenced from outside.
 
     Attributes:
-        trust: who controls it: `remote`, `local`, `operator`, or `random` for weak random numbers.
+        trust: who controls it: `remote`, `local`, or `random` for weak random numbers.
         token: which outside value it is; the same one read twice has the same token. A part of it, such as
             `args['a'][0]`, begins with its token.
         clean: kinds of flaw that it can't cause any more; holds `ANY` never, since then it would be no taint.
@@ -50,6 +50,9 @@ class Taint(msgspec.Struct, frozen=True):
     step: Step
     is_sure: bool = True
 
+
+LEADS_ELSEWHERE: Final = frozenset({"redirect", "ssrf"})
+"""Flaws of addresses: what matters is the host."""
 
 Fact = tuple[str, str]
 """(token, kind of flaw): this outside value can't cause such a flaw, since it was checked."""
@@ -228,7 +231,15 @@ def _join_facts(left: Value, right: Value, outcome: bool) -> frozenset[Fact]:
         return right_facts
     if truth(right) is (not outcome):
         return left_facts
-    return left_facts & right_facts if left_facts and right_facts else NO_FACTS
+    return shared_facts(left_facts, right_facts)
+
+
+def shared_facts(left: frozenset[Fact], right: frozenset[Fact]) -> frozenset[Fact]:
+    """What both say; a fact about every kind of flaw says it of each."""
+    if not left or not right:
+        return NO_FACTS
+    more = {fact for one, other in ((left, right), (right, left)) for fact in one if (fact[0], ANY) in other}
+    return (left & right) | more
 
 
 def _common_prefix(texts: Iterable[Any]) -> str:

@@ -16,13 +16,14 @@ from agents.review.sources import Sources
 from bus import Bus, BusError
 from bus.services import LLM_MODELS
 from schemas.llm import ModelOffered, ModelsRequest, Privacy, Tier
-from schemas.review import Bundle, Models, ReviewPassAssigned, ReviewRequested
+from schemas.review import Bundle, Dismissal, Models, ReviewPassAssigned, ReviewRequested
 
 log = logging.getLogger("labverse.review")
 
 MODELS_S_MAX: Final = 3.0
 MODELS_USED_MAX: Final = 8
 """Distinct models that are asked: the operator's first ones."""
+DISMISSED_SHOWN_MAX: Final = 5
 UNIT_FILES_MAX: Final = 4_000
 """Files that are considered for models; a review has 100 passes at most."""
 
@@ -160,5 +161,12 @@ def _pass_event(
         models=event.models,
         max_cost_nusd=event.max_cost_nusd,
         evidence=tuple(sorted({step for path in unit.paths for step in evidence.get(path, ())})),
+        dismissed=dismissed_in(event.dismissed, unit.paths),
         deadline=deadline,
     )
+
+
+def dismissed_in(dismissed: Sequence[Dismissal], paths: Sequence[str]) -> tuple[str, ...]:
+    """Core: what a model is told of earlier findings in these files, the latest first."""
+    own = [one for one in reversed(dismissed) if one.path in paths]
+    return tuple(f"- {one.path}: {one.title}: {one.reason}" for one in own[:DISMISSED_SHOWN_MAX])

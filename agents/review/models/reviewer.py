@@ -100,6 +100,7 @@ class ModelReviewer:
             role,
             evidence=evidence_on(event.parts, hits),
             passages=await self.passages.for_role(role, language),
+            dismissed=event.dismissed,
         )
         return CompletionRequest(
             messages=messages,

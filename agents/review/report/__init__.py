@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from agents.review.report.annotations import to_annotations
 from agents.review.report.markdown import to_markdown
 from agents.review.report.outcome import exit_code, summary_line
 from agents.review.report.sarif import to_sarif
@@ -22,11 +23,12 @@ FORMATS: Final[dict[str, Callable[[ReviewReport], str]]] = {
     "markdown": to_markdown,
     "json": to_json,
     "sarif": to_sarif,
+    "github": to_annotations,
 }
 
 
 def render(report: ReviewReport, format: str) -> str:
-    """The report as `markdown`, `json` or `sarif`, ending in a newline.
+    """The report as `markdown`, `json`, `sarif` or `github`, ending in a newline.
 
     Raises:
         ValueError: there is no such format.

@@ -25,7 +25,7 @@ def to_markdown(report: ReviewReport) -> str:
         _summary(report),
         _findings(new_findings(report)),
         _others(report, FindingStatus.BASELINE, "Known before"),
-        _others(report, FindingStatus.SUPPRESSED, "Ignored by comments"),
+        _others(report, FindingStatus.SUPPRESSED, "Ignored by comments, or dismissed"),
         _refuted(report.refuted),
         _not_reviewed(report),
         _how(report),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from agents.review.cwe import name_of
+from agents.review.dismissals import DISMISSED
 from agents.review.languages import fence_of, language_of
 from agents.review.report.escape import fence, prose
 from agents.review.report.fixes import passages
@@ -124,7 +125,11 @@ def _result(finding: Finding, rule_index: int) -> Json:
     suppressions = []
     if finding.status is FindingStatus.SUPPRESSED:
         suppressions.append(
-            {"kind": "inSource", "status": "accepted", "justification": finding.status_reason}
+            {
+                "kind": "external" if finding.status_reason.startswith(DISMISSED) else "inSource",
+                "status": "accepted",
+                "justification": finding.status_reason,
+            }
         )
     region: Json = {"startLine": max(1, finding.line), "endLine": max(1, finding.line, finding.end_line)}
     if finding.code:

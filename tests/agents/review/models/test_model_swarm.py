@@ -74,7 +74,7 @@ class Swarm:
 
     async def review(self, text: str = FLASK, **fields: Any) -> ReviewReport:
         files = fields.pop("files", (SourceFile(path="app.py", text=text),))
-        request = ReviewRequested(**{"files": files, "models": Models.LOCAL, "deadline_s": 60} | fields)
+        request = ReviewRequested(**{"files": files, "models": Models.LOCAL, "needs_models": True, "deadline_s": 60} | fields)
         self.task_id = await self.bus.submit(request)
         async with asyncio.timeout(90):
             async for event, _ in self.bus.events(self.task_id):
