@@ -10,15 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from agents.review.analysers.analysis import Analysis
+from agents.review.analysers.analysis import Analysis, Looked
 from agents.review.analysers.constant_parts import soften_constants
 from agents.review.analysers.quote import finish_hits
+from agents.review.analysers.refuting import refute
 from agents.review.roles import pick_roles
 from schemas.review import Hit, NotReviewed, Stage
 
 __all__ = ["Analyser", "Analysis", "analyse", "warm_up"]
 
 
+FLOW: Final = "labverse-flow"
 HITS_MAX: Final = 200
 """Of one analyser in one file: nobody reads more, and a generated file may bring thousands."""
 REASON_CHARS_MAX: Final = 300
@@ -94,6 +96,7 @@ def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
     hits: list[Hit] = []
     stages: list[Stage] = []
     not_reviewed: list[NotReviewed] = []
+    looked: list[Looked] = []
     chosen = [path for path in paths if point_of_view.applies(path)]
     for name in point_of_view.analysers:
         started = time.monotonic()
@@ -106,6 +109,8 @@ def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
         hits += analysis.hits
         stages += analysis.stages
         not_reviewed += analysis.not_reviewed
+        looked += analysis.looked
+    hits = refute(hits, looked, FLOW)
     finished, cut = _cut(finish_hits(soften_constants(hits, folder), folder))
     return Analysis(
         hits=finished, stages=tuple(stages), not_reviewed=tuple(dict.fromkeys([*not_reviewed, *cut]))

@@ -44,6 +44,7 @@ class DataFlow:
         return Analysis(
             hits=tuple(map(_hit, result.findings)),
             stages=(stage,),
+            looked=result.looked,
             not_reviewed=(*result.not_parsed, *result.gave_up),
         )
 

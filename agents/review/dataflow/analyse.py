@@ -9,6 +9,7 @@ from typing import Final
 
 from tree_sitter import Node
 
+from agents.review.analysers.analysis import Looked
 from agents.review.analysers.tree.engine import normalise
 from agents.review.analysers.tree.languages import Unparsable, parse
 from agents.review.dataflow.expressions import EVALUATORS
@@ -53,8 +54,15 @@ def analyse_project(folder: Path, paths: Sequence[str], *, budget_s: float) -> F
     findings = sorted(
         map(flow_of, without_yielding(machine.found.values())), key=lambda one: (one.path, one.line, one.rule)
     )
+    looked = sorted(
+        (one.path, one.line, one.cwe, one.first, one.last, is_clear)
+        for one, is_clear in machine.visits.items()
+    )
     return FlowResult(
-        findings=tuple(findings), gave_up=tuple(dict.fromkeys(gave_up)), not_parsed=tuple(reader.not_parsed)
+        findings=tuple(findings),
+        looked=tuple(Looked(*one) for one in looked),
+        gave_up=tuple(dict.fromkeys(gave_up)),
+        not_parsed=tuple(reader.not_parsed),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from agents.review.analysers.analysis import Looked
 from agents.review.dataflow.machine import Reached
 from agents.review.dataflow.sinks import severity_of
 from agents.review.dataflow.tables import Flaw
@@ -57,11 +58,13 @@ class FlowResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         findings: ordered by path and line.
+        looked: places where values can do harm, whether they do or not.
         gave_up: files of which a part was not followed to the end, and why.
         not_parsed: files that could not be read or parsed, or not wholly.
     """
 
     findings: tuple[Flow, ...] = ()
+    looked: tuple[Looked, ...] = ()
     gave_up: tuple[NotReviewed, ...] = ()
     not_parsed: tuple[NotReviewed, ...] = ()
 

@@ -65,6 +65,7 @@ def _part(result: FlowResult, paths: Sequence[str], is_cut: bool) -> FlowResult:
     return msgspec.structs.replace(
         result,
         findings=tuple(one for one in result.findings if one.path in chosen),
+        looked=tuple(one for one in result.looked if one.path in chosen),
         gave_up=tuple(gave_up),
         not_parsed=tuple(one for one in result.not_parsed if one.path in chosen),
     )

@@ -71,6 +71,17 @@ class Frame:
         return self.module.path
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A sink that was looked at: at `line` of `path`, in the function whose lines are `first` to `last`."""
+
+    path: str
+    line: int
+    cwe: int
+    first: int
+    last: int
+
+
 Evaluate = Callable[["Machine", Frame, Any], Value]
 Execute = Callable[["Machine", Frame, Any], None]
 
@@ -95,6 +106,10 @@ class Machine:
         self.things: dict[int, Thing] = {SHARED: Thing("flask.g", {})}
         """Those that modules made at their top level."""
         self.found: dict[tuple[str, str, int], Reached] = {}
+        self.visits: dict[Visit, bool] = {}
+        """Sinks that were looked at, and whether each of them was harmless every time."""
+        self.knows_arguments = False
+        """Whether the current walk began where all that comes in is known: a handler, the top of a file."""
         self.functions: dict[int, ProjectFunction] = {}
         """All that were made so far, by the identity of their syntax."""
         self.called: set[int] = set()

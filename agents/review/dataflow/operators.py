@@ -3,10 +3,12 @@
 import re
 from typing import Final
 
+from agents.review.dataflow.clearing import is_opaque
 from agents.review.dataflow.folding import fold, fold_text
 from agents.review.dataflow.machine import Frame
 from agents.review.dataflow.values import (
     LEADS_ELSEWHERE,
+    OPAQUE,
     UNKNOWN,
     Thing,
     Value,
@@ -45,7 +47,10 @@ def operate(frame: Frame, operator: str, left: Value, right: Value) -> Value:
             return Value(kind="str", marks=frozenset({SCHEME}))
         right = cleaned(right, LEADS_ELSEWHERE)
         taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
-    return Value(taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "")
+    marks = opaque_of(left, right)
+    return Value(
+        taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "", marks=marks
+    )
 
 
 SCHEME: Final = "scheme"
@@ -86,7 +91,7 @@ def _formatted(frame: Frame, left: Value, right: Value) -> Value:
         return folded
     if not prefix and beginning(left).startswith("%s") and given:
         prefix = beginning(given[0])
-    return Value(taints=taints, prefix=prefix or None, kind="str")
+    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(left, *(chosen or given)))
 
 
 _CONVERSION = re.compile(r"%[-+ #0]*(?:\d+|\*)?(?:\.\d+)?([a-zA-Z%])")
@@ -155,7 +160,16 @@ def concatenate(frame: Frame, values: list[Value]) -> Value:
         prefix += beginning(value) if not (is_one(value) and value.constants) else str(value.constants[0])
         if not is_one(value):
             break
-    return Value(taints=taints, prefix=prefix or None, kind="str")
+    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(*values))
+
+
+def opaque_of(*parts: Value) -> frozenset[str]:
+    """The mark of a text of such parts, if one of them can't be judged."""
+    return _OPAQUE if any(map(is_opaque, parts)) else _NO_MARKS
+
+
+_OPAQUE: Final = frozenset({OPAQUE})
+_NO_MARKS: Final[frozenset[str]] = frozenset()
 
 
 def iterated(frame: Frame, value: Value) -> Value:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agents.review.dataflow.checks import NO_SLASH_AT_START, NO_TWO_SLASHES, ONE_SLASH, QUOTED, names_host
+from agents.review.dataflow.clearing import is_understood, visit
 from agents.review.dataflow.conditions import holds
 from agents.review.dataflow.encodings import is_clean
 from agents.review.dataflow.machine import Frame, Machine, Reached
@@ -34,6 +35,7 @@ def reach(
     for flaw, sink in machine.tables.sinks.get(path):
         if sink.when and not holds(sink.when, frame, given):
             continue
+        is_harmless = True
         for name in sink.arguments:
             value = given.get(name)
             if value is None or (sink.when == "command" and _is_plain_program(frame, given, value)):
@@ -41,6 +43,8 @@ def reach(
             taint = _worst(frame, flaw, value)
             if taint is not None:
                 _report(machine, frame, flaw, taint, line, end_line, what)
+            is_harmless = is_harmless and taint is None and is_understood(frame, value)
+        visit(machine, frame, flaw.cwe, line, is_harmless=is_harmless)
 
 
 def _worst(frame: Frame, flaw: Flaw, value: Value) -> Taint | None:

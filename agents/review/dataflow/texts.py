@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.review.dataflow.checks import NO_SLASH_AT_START, ends_with, starts_with
+from agents.review.dataflow.clearing import is_understood
 from agents.review.dataflow.folding import fold_method
 from agents.review.dataflow.machine import Frame
+from agents.review.dataflow.operators import opaque_of
 from agents.review.dataflow.values import (
     BOOLEAN,
+    OPAQUE,
     Thing,
     Value,
     beginning,
@@ -88,7 +91,7 @@ def _format(frame: Frame, owner: Value, positional: Sequence[Value], named: dict
     prefix = beginning(owner).split("{", 1)[0]
     if not prefix and text is not None and text.startswith("{") and positional:
         prefix = beginning(positional[0])
-    return Value(taints=taints, prefix=prefix or None, kind="str")
+    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(owner, *values))
 
 
 def _used(
@@ -123,7 +126,10 @@ def _join(frame: Frame, owner: Value, positional: Sequence[Value]) -> Value | No
     else:
         prefix = beginning(thing.fields[0]) if thing is not None and 0 in thing.fields else ""
     return Value(
-        taints=merge_taints(owner.taints, frame.state.taints(given)), prefix=prefix or None, kind="str"
+        taints=merge_taints(owner.taints, frame.state.taints(given)),
+        prefix=prefix or None,
+        kind="str",
+        marks=frozenset() if is_understood(frame, given) else frozenset({OPAQUE}),
     )
 
 

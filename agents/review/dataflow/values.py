@@ -19,6 +19,8 @@ STEPS_MAX: Final = 24
 """Of one path from source to sink."""
 TEXT_CHARS_MAX: Final = 4_000
 
+OPAQUE: Final = "opaque"
+"""Mark of a text into which something went that can't be judged."""
 ANY: Final = "*"
 """A fact about every kind of flaw."""
 

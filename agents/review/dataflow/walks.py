@@ -36,6 +36,7 @@ def guarded(
     )
     try:
         machine.begin()
+        machine.knows_arguments = function is None or bool(entry.kind) or not _takes_anything(function)
         if function is None:
             run_module(machine, module)
         else:
@@ -48,6 +49,11 @@ def guarded(
         gave_up.append(
             NotReviewed(path=module.path, reason=f"gave up {where}: too many calls inside calls", stage=STAGE)
         )
+
+
+def _takes_anything(function: ProjectFunction) -> bool:
+    """Whether callers that nobody knows hand something in."""
+    return any(one.name not in ("self", "cls") for one in function.syntax.parameters)
 
 
 def walk_functions(machine: Machine, gave_up: list[NotReviewed], deadline_s: float) -> None:
