@@ -37,7 +37,7 @@ _ALL: Final = (
         name="security",
         title="Security",
         focus="Injection, unsafe deserialisation, weak cryptography, broken transport security and access.",
-        analysers=("bandit", "ruff", "labverse", "labverse-flow"),
+        analysers=("bandit", "ruff", "labverse", "web", "labverse-flow"),
     ),
     Role(
         name="secrets",

@@ -21,6 +21,7 @@ from typing import Final
 from harness import ROOT
 
 # isort: split
+import msgspec
 from review_tables import (
     AGREED,
     CONFIDENCE_MIN,
@@ -93,7 +94,12 @@ def rows_of(examined: Examined) -> dict[str, list[Finding]]:
     """Core: what each row reports."""
     names = sorted({hit.analyser for _, hit in examined.hits})
     rows = {
-        name: findings_of((role, hit) for role, hit in examined.hits if hit.analyser == name)
+        # What an analyser says by itself, whatever others think of it.
+        name: findings_of(
+            (role, msgspec.structs.replace(hit, refuted=""))
+            for role, hit in examined.hits
+            if hit.analyser == name
+        )
         for name in names
     }
     ours = findings_of(examined.hits)

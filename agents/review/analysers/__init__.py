@@ -14,6 +14,7 @@ from agents.review.analysers.analysis import Analysis, Looked
 from agents.review.analysers.constant_parts import soften_constants
 from agents.review.analysers.quote import finish_hits
 from agents.review.analysers.refuting import refute
+from agents.review.analysers.weigh import weigh_hits
 from agents.review.roles import pick_roles
 from schemas.review import Hit, NotReviewed, Stage
 
@@ -62,6 +63,12 @@ def _tree_sitter() -> Analyser:
     return TreeSitter()
 
 
+def _web() -> Analyser:
+    from agents.review.analysers.web import Web
+
+    return Web()
+
+
 def _data_flow() -> Analyser:
     from agents.review.analysers.dataflow import DataFlow
 
@@ -74,6 +81,7 @@ _MAKERS: Final[dict[str, Callable[[], Analyser]]] = {
     "detect-secrets": _detect_secrets,
     "secrets": _secrets,
     "labverse": _tree_sitter,
+    "web": _web,
     "labverse-flow": _data_flow,
 }
 _made: dict[str, Analyser] = {}
@@ -110,11 +118,17 @@ def analyse(role: str, folder: Path, paths: Sequence[str]) -> Analysis:
         stages += analysis.stages
         not_reviewed += analysis.not_reviewed
         looked += analysis.looked
-    hits = refute(hits, looked, FLOW)
-    finished, cut = _cut(finish_hits(soften_constants(hits, folder), folder))
+    has_flow = any(stage.analyser == FLOW and not stage.error for stage in stages)
+    hits = refute(hits, looked, FLOW, _followed(chosen, not_reviewed) if has_flow else ())
+    finished, cut = _cut(finish_hits(weigh_hits(soften_constants(hits, folder), folder), folder))
     return Analysis(
         hits=finished, stages=tuple(stages), not_reviewed=tuple(dict.fromkeys([*not_reviewed, *cut]))
     )
+
+
+def _followed(paths: Sequence[str], not_reviewed: Sequence[NotReviewed]) -> frozenset[str]:
+    """The files that data flow has followed to the end."""
+    return frozenset(paths) - {one.path for one in not_reviewed if one.stage == FLOW}
 
 
 def _cut(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], list[NotReviewed]]:

@@ -17,6 +17,7 @@ from agents.review.analysers.secrets import (
     DESCRIPTION,
     FIX,
     TITLE,
+    echoes_name,
     is_looked_up,
     is_private_key,
     may_be_secret,
@@ -33,6 +34,8 @@ HITS_MAX: Final = 200
 DISTINCT_CHARS_MIN: Final = 6
 """In a provider's key; documentation fills the shape with x."""
 KEYWORD: Final = "Secret Keyword"
+BASIC_AUTH: Final = "Basic Auth Credentials"
+"""`user:password@` in an address. Most of them in code are examples, `user:pass@host`."""
 PRIVATE_KEY: Final = "Private Key"
 PLUGINS: Final = (
     "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "CloudantDetector", "DiscordBotTokenDetector",
@@ -143,6 +146,8 @@ def _kind_of_secret(path: str, line: str) -> str:
     for plugin in plugins:
         for secret in plugin.analyze_line(filename=path, line=line):
             value = secret.secret_value or ""
+            if secret.type == BASIC_AUTH and not may_be_secret(value):
+                continue
             if _is_real(line, value, is_keyword=secret.type == KEYWORD):
                 kinds.add(str(secret.type))
     return min(kinds, key=lambda kind: (kind == KEYWORD, kind), default="")
@@ -157,7 +162,7 @@ def _is_real(line: str, value: str, *, is_keyword: bool) -> bool:
         return len(value) <= DISTINCT_CHARS_MIN or len(set(value)) >= DISTINCT_CHARS_MIN
     if heuristic.is_indirect_reference(line) or heuristic.is_potential_uuid(value):
         return False
-    return may_be_secret(value) and not is_looked_up(line)
+    return may_be_secret(value) and not is_looked_up(line) and not echoes_name(line, value)
 
 
 def _hit(path: str, line: int, kind: str) -> Hit:

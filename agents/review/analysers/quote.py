@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from agents.review.analysers.secrets import values_in
-from agents.review.cwe import SECRETS, family_of
+from agents.review.cwe import HOLD_SECRETS, family_of
 from schemas.review import LINE_CHARS_MAX, Hit
 
 CODE_LINES_MAX: Final = 10
@@ -40,7 +40,7 @@ def finish_hits(hits: Sequence[Hit], folder: Path) -> tuple[Hit, ...]:
         named = {
             number
             for hit in group
-            if family_of(hit.cwe) == SECRETS
+            if family_of(hit.cwe) in HOLD_SECRETS
             for number in range(hit.line, max(hit.line, hit.end_line) + 1)
         }
         seen: set[tuple[str, str, int, str]] = set()

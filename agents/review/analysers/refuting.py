@@ -6,7 +6,7 @@ is refuted. It is not dropped: the report tells it apart from the findings, with
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -18,20 +18,29 @@ from schemas.review import Hit
 NEAR_LINES: Final = 5
 """At the top of a file, which is no function."""
 FUNCTION_LINES_MAX: Final = 1_000_000
+OF_TEXT: Final = frozenset({"bandit", "ruff"})
+DECIDED: Final = {
+    "weak randomness": "the number was followed, and becomes nothing that must be a secret",
+    "xml external entities": "the parser's settings were followed, and it reads nothing from outside with entities",
+}
+"""Kinds of weakness of which data flow knows every call that the analysers of text look for."""
 REASON: Final = "every value that gets to line {line} was followed, and none can do harm there"
 
 
-def refute(hits: Sequence[Hit], looked: Sequence[Looked], analyser: str) -> list[Hit]:
+def refute(
+    hits: Sequence[Hit], looked: Sequence[Looked], analyser: str, followed: Collection[str] = ()
+) -> list[Hit]:
     """The hits, those marked that data flow contradicts.
 
     Args:
         analyser: the name of the data-flow analysis, whose own hits stand.
+        followed: files that it has followed to the end.
     """
     judged: defaultdict[tuple[str, str], list[Looked]] = defaultdict(list)
     for one in looked:
         judged[one.path, family_of(one.cwe)].append(one)
     stands = {(hit.path, family_of(hit.cwe), hit.line) for hit in hits if hit.analyser == analyser}
-    return [_judged(hit, judged, stands, analyser) for hit in hits]
+    return [_judged(hit, judged, stands, analyser, followed) for hit in hits]
 
 
 def _judged(
@@ -39,13 +48,17 @@ def _judged(
     judged: dict[tuple[str, str], list[Looked]],
     stands: set[tuple[str, str, int]],
     analyser: str,
+    followed: Collection[str],
 ) -> Hit:
     if hit.analyser == analyser or not hit.cwe:
         return hit
     family = family_of(hit.cwe)
     around = [one for one in judged.get((hit.path, family), ()) if _is_about(one, hit)]
-    if not around or not all(one.is_clear for one in around):
+    if not all(one.is_clear for one in around):
         return hit
+    if not around:
+        is_decided = family in DECIDED and hit.analyser in OF_TEXT and hit.path in followed
+        return msgspec.structs.replace(hit, refuted=DECIDED[family]) if is_decided else hit
     if any((hit.path, family, one.line) in stands for one in around):
         return hit
     nearest = min(around, key=lambda one: (abs(one.line - hit.line), one.line))

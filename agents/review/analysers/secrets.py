@@ -63,6 +63,10 @@ _SETTING = re.compile(
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40,}")
 _PATTERN = re.compile(r"\[\^|\(\?|\\[wdsbWDS]|[*+]\)|\.\*|\][*+{]")
 """A regular expression, which says what a token looks like and is none."""
+_NO_SECRET = re.compile(
+    r"(?i)\d+/[\w/,;]+|(?:argon2|bcrypt|pbkdf2|scrypt|sha\d|md5|hs256|rs256|plaintext)\w*|[a-z]+(?:\.[a-z_]+){2,}"
+)
+"""A rate (`5/m`), a method of hashing, the path of a class: what stands where a secret would, and is none."""
 _TYPED = re.compile(r"(?i)(?:1234567|abcdefg|qwerty)(?=\w{5,})")
 """Typed along the keyboard, with more behind it: no random key, but people do commit such ones."""
 _SHORT = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{6,7}")
@@ -127,11 +131,23 @@ def _is_given(line: str, language: str) -> bool:
     if language in _BY_TREE or is_looked_up(line):
         return False
     if any(
-        is_secret_name(match["name"]) and may_be_secret(match["value"]) for match in _ASSIGNED.finditer(line)
+        is_secret_name(match["name"])
+        and may_be_secret(match["value"])
+        and not echoes_name(line, match["value"])
+        for match in _ASSIGNED.finditer(line)
     ):
         return True
     setting = _SETTING.match(line) if language in _UNQUOTED else None
     return setting is not None and is_secret_name(setting["name"]) and may_be_secret(setting["value"])
+
+
+def echoes_name(line: str, value: str) -> bool:
+    """Whether a value only says again what its name says: `PASSWORD_RESET_BY_CODE = "password_reset_code"`."""
+    words = value.lower().replace("-", "_").split("_")
+    if len(words) < 2 or not all(word.isalpha() for word in words):
+        return False
+    before = line.lower().partition(value.lower())[0]
+    return all(word in before for word in words)
 
 
 def values_in(line: str) -> list[str]:
@@ -159,7 +175,7 @@ def is_private_key(lines: Sequence[str], number: int) -> bool:
 
 def may_be_secret(value: str) -> bool:
     """Whether a value that stands where a secret would is one, rather than a placeholder, a word or a pattern."""
-    if _PATTERN.search(value):
+    if _PATTERN.search(value) or _NO_SECRET.fullmatch(value):
         return False
     if is_secret_value(value):
         return True

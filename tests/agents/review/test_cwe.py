@@ -11,7 +11,12 @@ def test_a_cwe_is_in_one_family_at_most() -> None:
 def test_families_join_the_same_problem_in_other_words() -> None:
     assert family_of(89) == family_of(564) == "sql injection"
     assert family_of(78) == family_of(88) != family_of(94)
-    assert family_of(259) == family_of(798)
+    assert family_of(259) == family_of(798) == family_of(321)
+    assert family_of(862) == family_of(306) == family_of(639)
+    assert family_of(489) == family_of(215) == family_of(209)
+    assert family_of(327) == family_of(328) == family_of(916) != family_of(330)
+    assert family_of(614) == family_of(1004) != family_of(319)
+    assert family_of(295) != family_of(319)
     assert family_of(31337) == "cwe-31337"
     assert family_of(0) == family_of(-1) == ""
 
