@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from bus import warden
+from bus.child_environment import child_environment
 from bus.errors import EmbeddedServerError
 
 START_TIMEOUT_S: Final = 25.0
@@ -151,6 +152,7 @@ class EmbeddedServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=child_environment(os.environ),
             start_new_session=True,  # Ctrl-C in a terminal is for the command, not for the bus of all commands
         )
         # A warden may outlive us; while we live, its end must be collected.

@@ -1,15 +1,17 @@
 """An answer's footer and the explanation of a decision, as a terminal shows them."""
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from agents.cost_guard.report import dollars
+from agents.router.offers import SEES_UNKNOWN
 from orchestrator.clean import clean
-from orchestrator.fitting import Column, print_table
+from orchestrator.fitting import Column, joined, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from schemas.llm import Candidate, Completion, CompletionReply, Explanation
+    from schemas.llm import Candidate, CompletionReply, Explanation
 
 WIDTH_IN_PIPES: Final = 160
 
@@ -35,11 +37,19 @@ ATTEMPT_COLUMNS: Final = (
 )
 
 
-def print_footer(completion: "Completion") -> None:
-    """Who answered, and what it took: one dim line on stderr."""
+def print_footer(reply: "CompletionReply", *, by: str = "") -> None:
+    """Which model answered, what it took, and whose limits and keys that was.
+
+    One dim line on stderr; on a narrow terminal more, broken between its parts.
+
+    Args:
+        by: who routed it, if it wasn't this process.
+    """
     from rich.console import Console
     from rich.text import Text
 
+    completion = reply.completion
+    assert completion is not None
     usage = completion.usage
     where = {"cache": "from the cache", "rules": "rules"}.get(
         completion.source, "local" if completion.is_local else "cloud"
@@ -56,8 +66,14 @@ def print_footer(completion: "Completion") -> None:
         parts.append("cut at max_tokens")
     if completion.fallback:
         parts.append("a better ranked model failed: --explain tells")
+    if reply.explanation is not None and f"{completion.model} {SEES_UNKNOWN}" in reply.explanation.notes:
+        parts.append("whether it sees images is unknown")
+    if by:
+        parts.append(f"answered by {by}")
     console = Console(stderr=True, highlight=False)
-    console.print(Text(clean(" · ".join(parts)), style="dim"), soft_wrap=True)
+    width = console.width if console.is_terminal else sys.maxsize
+    for line in joined([Text(clean(part)) for part in parts], width):
+        console.print(line, style="dim", soft_wrap=True)
 
 
 def print_explanation(reply: "CompletionReply") -> None:

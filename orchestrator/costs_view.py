@@ -33,7 +33,7 @@ LIMIT_CELLS: Final = 17
 SPENT, RESERVED, FREE, STOP = "█", "▒", "░", "┃"
 
 COLUMNS: Final = (
-    Column("", "text", rank=6),
+    Column("", "bar", rank=6),
     Column("cost"),
     Column("share", rank=1),
     Column("saved", rank=4),
@@ -223,7 +223,9 @@ def _print_table(console: "Console", report: Report) -> None:
         [
             (
                 Text(clean(row.name), style="dim" if row.name == OTHERS else ""),
-                Text(SPENT * _cells(row.cost_nusd, max(1, report.total.cost_nusd), SHARE_CELLS), style="cyan"),
+                Text(
+                    SPENT * _cells(row.cost_nusd, max(1, report.total.cost_nusd), SHARE_CELLS), style="cyan"
+                ),
                 dollars(row.cost_nusd),
                 f"{row.cost_share:.0%}",
                 dollars(row.saved_nusd) if row.saved_nusd else "-",

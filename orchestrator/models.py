@@ -31,6 +31,8 @@ from schemas.llm import Message, Tier
 log = logging.getLogger("labverse.models")
 
 DISCOVER_S: Final = 30.0
+DISCOVER_LOADING_S: Final = 2.0
+"""While a server loads its model and can't say yet which that is."""
 KEEP_WARM_S: Final = 240.0
 """Ollama unloads a model that nobody used for five minutes."""
 WARM_TIMEOUT_S: Final = 120.0
@@ -91,7 +93,7 @@ class Models:
             ):
                 continue  # what isn't there would cost each call a refusal
             offers.append(replace(offer, can={**offer.can, **self.can.get(offer.name, {})}))
-        if self.own is not None and self.own.is_running:
+        if self.own is not None and self.own.is_kept():
             offers.insert(0, _own_offer(self.own, self.can))
         self.book = replace(book, offers=tuple(offers))
 
@@ -113,7 +115,8 @@ class Models:
                     log.info(
                         "%s can: %s", offer.name, ", ".join(c for c, yes in can.items() if yes) or "text"
                     )
-            await asyncio.sleep(DISCOVER_S)
+            is_loading = any(one.is_loading for one in self.found)
+            await asyncio.sleep(DISCOVER_LOADING_S if is_loading else DISCOVER_S)
             await self.refresh()
 
     def _is_probed(self, offer: Offer) -> bool:
@@ -201,7 +204,7 @@ async def models_for(
                 raise UserError(str(error)) from None
         upstream = OpenAIUpstream(book.endpoints)
         if own is not None:
-            upstream.add(OWN_PROVIDER, Endpoint(base_url=own.base_url, is_local=True))
+            upstream.add(OWN_PROVIDER, Endpoint(base_url=own.base_url, is_local=True, is_kept=own.is_kept))
         models = Models(providers=providers, upstream=upstream, book=book, own=own)
         stack.push_async_callback(models.aclose)
         if settings.llm.discover or own is not None:

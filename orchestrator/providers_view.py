@@ -138,6 +138,8 @@ def _state(offer: Offer, models: Models, reached: "Mapping[str, str]") -> str:
         server = next((found for found in models.found if found.provider == offer.provider), None)
         if server is None:
             return "not reachable"
+        if server.is_loading:
+            return "loading its model"
         return "ready" if any(model.name == offer.model for model in server.models) else "not installed there"
     if offer.provider in reached:
         return reached[offer.provider] or "ready"

@@ -15,6 +15,7 @@ from typing import Any, Final
 from bus import Bus, BusError, open_bus
 from bus.redact import error_text, redact
 from config.load import ConfigError, Loaded, load
+from orchestrator.event_loop import KeylessLoop
 from orchestrator.options import bus_options
 from orchestrator.telemetry import start_telemetry
 from orchestrator.version import VERSION
@@ -46,7 +47,10 @@ def run_command(args: argparse.Namespace) -> int:
     try:
         _log_to_stderr(args.verbose)
         result = args.run(args)
-        return asyncio.run(result) if asyncio.iscoroutine(result) else int(result)
+        if not asyncio.iscoroutine(result):
+            return int(result)
+        with asyncio.Runner(loop_factory=KeylessLoop) as runner:
+            return int(runner.run(result))
     except (UserError, ConfigError, BusError) as error:
         print(f"labverse: {redact(str(error))}", file=sys.stderr)
         return EXIT_FAILED

@@ -9,7 +9,7 @@ nearest of them. The result does not depend on the order of the hits.
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,8 +95,17 @@ class _Cluster:
         self.first_end = min(self.first_end, other.first_end)
 
 
-def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_MAX) -> Merged:
-    """Findings from pairs of a role and a hit that was found in it. The same hit from two roles counts once."""
+def merge_hits(
+    hits: Iterable[tuple[str, Hit]],
+    *,
+    findings_max: int = FINDINGS_MAX,
+    chance: Callable[[Sequence[Hit]], float] = chance_of,
+) -> Merged:
+    """Findings from pairs of a role and a hit that was found in it. The same hit from two roles counts once.
+
+    Args:
+        chance: how sure a finding with these hits is.
+    """
     roles: defaultdict[Hit, set[str]] = defaultdict(set)
     for role, hit in hits:
         roles[hit].add(role)
@@ -105,7 +114,7 @@ def merge_hits(hits: Iterable[tuple[str, Hit]], *, findings_max: int = FINDINGS_
     for hit in sorted(roles, key=_order):
         groups[_group(hit, named)].append(hit)
     findings = [
-        _finding(cluster, roles)
+        _finding(cluster, roles, chance)
         for (_, family, _), members in groups.items()
         for cluster in _clusters(members, NEAR_LINES if family else NEAR_LINES_TITLE)
     ]
@@ -210,7 +219,9 @@ def _last(hit: Hit) -> int:
     return max(hit.line, hit.end_line)
 
 
-def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding:
+def _finding(
+    hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]], chance: Callable[[Sequence[Hit]], float]
+) -> Finding:
     """One finding: words of the most confident hit, place and code of the tightest, the longest fix."""
     best = min(hits, key=lambda hit: (-hit.confidence, not hit.fix, RANK[hit.severity], _order(hit)))
     tight = min(hits, key=lambda hit: (not hit.code, _last(hit) - hit.line, -hit.confidence, _order(hit)))
@@ -225,7 +236,7 @@ def _finding(hits: Sequence[Hit], roles: Mapping[Hit, Iterable[str]]) -> Finding
         line=tight.line,
         end_line=_last(tight),
         severity=min((hit.severity for hit in believed), key=RANK.__getitem__),
-        confidence=chance_of(hits),
+        confidence=chance(hits),
         cwe=_cwe(best, hits),
         description="\n\n".join([best.description[:TEXT_CHARS_MAX], *_also(tight, hits)]).strip(),
         code=tight.code[:TEXT_CHARS_MAX],

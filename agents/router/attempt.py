@@ -300,7 +300,7 @@ class Attempt:
     # -- its money ----------------------------------------------------------------------------------------
 
     def _failed(self, error: UpstreamError) -> None:
-        if not self._is_sent:
+        if not self._is_sent or error.kind is FailureKind.LOADING:
             self._give_back()
         elif not error.was_sent or (error.kind in FREE_ON_FAILURE and not self._text):
             self._settle(Usage(), Outcome.FAILED, cost_nusd=0)
@@ -335,7 +335,7 @@ class Attempt:
             self.parts.breakers.failed(offer, slow)
 
     def _give_back(self) -> None:
-        """No request was sent: there is nothing to book."""
+        """No request was sent, or none that a model could see: there is nothing to book."""
         if self._held_nusd:
             self.parts.money.release(self.call_id)
             self._held_nusd = 0

@@ -22,6 +22,9 @@ PAUSE_LONG_S: Final = 60.0
 PAUSE_RATE_LIMITED_S: Final = 1.0
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 60.0
+PAUSE_LOADING_S: Final = 0.25
+FAILURES_LOADING_MAX: Final = 3
+"""The pause between looks at a model that is being loaded doubles up to this many: to 1 s."""
 FAILURES_TO_OPEN: Final = 3
 FAILURES_MAX: Final = 64
 PROBES_MAX: Final = 1
@@ -89,7 +92,8 @@ def after_failure(
     state = believable(state, now_s)
     was_open = is_open(state, now_s)
     was_probe = is_half_open(state, now_s)
-    failures = state.failures if was_open else min(state.failures + 1, FAILURES_MAX)
+    most = max(state.failures, FAILURES_LOADING_MAX) if kind is FailureKind.LOADING else FAILURES_MAX
+    failures = state.failures if was_open else min(state.failures + 1, most)
     pause_s = _pause_s(kind, failures, was_probe, retry_after_s)
     # While open, the time of the failure that opened it stands: closing it takes a request sent after that.
     failed_s = state.failed_s if was_open else max(state.failed_s, state.succeeded_s, now_s)
@@ -156,6 +160,8 @@ def _pause_s(kind: FailureKind, failures: int, was_probe: bool, retry_after_s: f
         return max(PAUSE_LONG_S, asked_s)
     if kind is FailureKind.RATE_LIMITED:
         return asked_s or min(PAUSE_RATE_LIMITED_S * 2.0 ** max(0, failures - 1), PAUSE_S_MAX)
+    if kind is FailureKind.LOADING:
+        return asked_s or PAUSE_LOADING_S * 2.0 ** min(max(0, failures - 1), FAILURES_LOADING_MAX - 1)
     # One failed probe opens it again, whatever opened it first.
     if failures < FAILURES_TO_OPEN and not was_probe:
         return asked_s

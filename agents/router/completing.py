@@ -117,7 +117,7 @@ class Completing:
     async def _next_attempt(self) -> Attempt:
         """The best model with room, called."""
         try:
-            if len(self.attempts) >= ATTEMPTS_MAX:
+            if self._is_at_most():
                 raise NothingLeftError
             return self._attempt(await self.chooser.next(self._committed_nusd()))
         except TooLateError:
@@ -126,6 +126,10 @@ class Completing:
             raise self._refused(RefusalKind.DEADLINE, deadline_text(self.attempts)) from None
         except NothingLeftError:
             raise self._hopeless() from None
+
+    def _is_at_most(self) -> bool:
+        """Whether it has made all its requests; looks at a model that is being loaded have a limit of their own."""
+        return len(self.attempts) - sum(self.progress.loading.values()) >= ATTEMPTS_MAX
 
     # -- attempts -----------------------------------------------------------------------------------------
 
@@ -225,7 +229,7 @@ class Completing:
     def _second(self, slow: Attempt, *, is_rescue: bool) -> Attempt | None:
         """A second request, if one may be made: hedges are few, a rescue is made once for a completion."""
         now_s = self.parts.clock()
-        if len(self.attempts) >= ATTEMPTS_MAX:
+        if self._is_at_most():
             return None
         if is_rescue:
             if self._is_rescued:

@@ -111,6 +111,7 @@ class Choice:
         expected_nusd: what it will probably cost.
         p_in_time: None when nothing is known.
         is_free: costs nothing, so nothing is reserved.
+        is_guess: the request has images, and nobody knows whether it sees any: those known to come first.
     """
 
     offer: Offer
@@ -126,6 +127,7 @@ class Choice:
     median_s: float
     is_full: bool
     is_free: bool
+    is_guess: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +197,8 @@ def _order(choice: Choice, probability: float) -> tuple[object, ...]:
     # What nobody knows yet counts as in time: otherwise it would never be tried.
     p = probability if choice.p_in_time is None else choice.p_in_time
     if p >= probability:
-        return (choice.is_full, 0, choice.expected_nusd, choice.offer.rank, choice.median_s)
-    return (choice.is_full, 1, round(-p, 2), choice.expected_nusd, choice.offer.rank)
+        return (choice.is_guess, choice.is_full, 0, choice.expected_nusd, choice.offer.rank, choice.median_s)
+    return (choice.is_guess, choice.is_full, 1, round(-p, 2), choice.expected_nusd, choice.offer.rank)
 
 
 def _weigh(
@@ -252,6 +254,7 @@ def _weigh(
         median_s=median_s,
         is_full=view.is_full,
         is_free=is_free,
+        is_guess=facts.has_images and learned.can.get(Capability.VISION) is not True,
     )
 
 

@@ -42,6 +42,8 @@ RULES: Final[dict[FailureKind, Rule]] = {
     # A prompt that one provider's filter refused isn't carried round until one takes it.
     FailureKind.CONTENT_REFUSED: Rule(drops="model"),
     FailureKind.BAD_REQUEST: Rule(drops="model"),
+    # It will be there soon, nobody knows when: asked again and again while there is time (see `Progress`).
+    FailureKind.LOADING: Rule(try_again_here=True, try_elsewhere=True, trips_breaker=True),
     FailureKind.SERVER_ERROR: Rule(try_again_here=True, try_elsewhere=True, trips_breaker=True),
     # It has eaten its share of the deadline here; not a second time.
     FailureKind.TIMEOUT: Rule(try_elsewhere=True, trips_breaker=True, counts_as_overload=True, drops="model"),

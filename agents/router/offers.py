@@ -12,6 +12,7 @@ from schemas.llm import Tier
 
 TOKENS_PER_PRICE: Final = 1_000_000
 RANK_UNLISTED: Final = 1_000
+SEES_UNKNOWN: Final = "was shown images, and whether it sees any is unknown"
 """From this rank on a model is called only when a request names it: the operator didn't list it."""
 
 

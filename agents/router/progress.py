@@ -21,6 +21,8 @@ from schemas.cost import Outcome
 from schemas.llm import BudgetState, Message, RefusalKind
 
 TRIES_A_MODEL: Final = 3
+LOOKS_MAX: Final = 1_000
+"""At a model that is being loaded, by one completion."""
 PAUSE_S: Final = 0.05
 """Before a model that has just failed is asked again; doubled each time."""
 GROWTH: Final = 4
@@ -55,6 +57,7 @@ class Progress:
         repairs: by model, while it may still put its answer right.
         room_wanted: tokens for the next answer of a model whose last one was cut.
         context_min: only models with a larger context are left.
+        loading: how often a model was found still being loaded.
     """
 
     excluded: dict[str, str] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Progress:
     repairs: dict[str, Repair] = field(default_factory=dict)
     room_wanted: dict[str, int] = field(default_factory=dict)
     context_min: int = 0
+    loading: dict[str, int] = field(default_factory=dict)
     off_schema: str = ""
     last_failure: str = ""
     has_no_guard: bool = False
@@ -131,6 +135,9 @@ class Progress:
         if name in self.short_of_money:  # it got its money after all
             self.short_of_money.discard(name)
             self.budget = None
+        if error.kind is FailureKind.LOADING:
+            self._is_loading(name)
+            return None
         self.tries[name] = tries = self.tries.get(name, 0) + 1
         if not rule.try_elsewhere:
             is_refused = error.kind is FailureKind.CONTENT_REFUSED
@@ -144,6 +151,14 @@ class Progress:
         else:
             self.not_before_s[name] = now_s + PAUSE_S * 2.0 ** (tries - 1)
         return None
+
+    def _is_loading(self, name: str) -> None:
+        """Its breaker says when to look again; that costs nothing, so it doesn't count as a try."""
+        self.loading[name] = looks = self.loading.get(name, 0) + 1
+        if looks == 1:
+            self.notes.append(f"{name} is being loaded: waited for, while there was time and no other model")
+        if looks >= LOOKS_MAX:
+            self.excluded[name] = FailureKind.LOADING.value
 
     def rejected(self, attempt: Attempt, answer: UpstreamAnswer, verdict: Verdict) -> RefusalKind | None:
         """Note an answer that the caller doesn't get; the kind of refusal when nothing else may be tried."""

@@ -1,11 +1,14 @@
 """What callers are told: why there is no answer, in one line that says what to do, and how it was decided. Pure."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from agents.router.attempt import Attempt
 from agents.router.decide import Choice, Decision, Dropped, usd
+from agents.router.offers import SEES_UNKNOWN
 from agents.router.parts import BudgetRefusedError
+from agents.router.upstream import FailureKind, UpstreamError
 from schemas.llm import Attempt as AttemptShown
 from schemas.llm import BudgetState, Candidate, CompletionRequest, Explanation
 
@@ -35,12 +38,28 @@ def explanation(
     started_s = attempts[0].started_s if attempts else 0.0
     return Explanation(
         candidates=_candidates(decision, excluded) if decision is not None else (),
-        attempts=tuple(_shown(attempt, started_s) for attempt in attempts),
+        attempts=tuple(
+            _shown(attempt, started_s)
+            for attempt, following in zip_longest(attempts, attempts[1:])
+            if not (_is_look(attempt) and following is not None and _is_look(following))
+        ),
         deadline_left_s=round(deadline_left_s, 3),
         budget_left_nusd=None if budget is None else _left_nusd(budget),
         decision_s=round(decision_s, 6),
-        notes=tuple(notes),
+        notes=(*notes, *_guesses(decision, attempts)),
     )
+
+
+def _guesses(decision: Decision | None, attempts: Sequence[Attempt]) -> list[str]:
+    """Those that were shown images on a guess; an answer that ignores them looks like any other."""
+    asked = {attempt.choice.offer.name for attempt in attempts if attempt.choice.is_guess}
+    names = [choice.offer.name for choice in decision.choices] if decision is not None else []
+    return [f"{name} {SEES_UNKNOWN}" for name in dict.fromkeys(names) if name in asked]
+
+
+def _is_look(attempt: Attempt) -> bool:
+    """Whether it found its model being loaded; of many such looks in a row the last is shown."""
+    return isinstance(attempt.failure, UpstreamError) and attempt.failure.kind is FailureKind.LOADING
 
 
 def _candidates(decision: Decision, excluded: Mapping[str, str]) -> tuple[Candidate, ...]:

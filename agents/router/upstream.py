@@ -69,6 +69,8 @@ class FailureKind(enum.StrEnum):
     """400 of a content filter."""
     BAD_REQUEST = "bad_request"
     """Other 4xx: the same request fails everywhere or always here."""
+    LOADING = "loading"
+    """503 while the server reads its model from disk, or nobody there while it is being started again."""
     SERVER_ERROR = "server_error"
     """5xx."""
     TIMEOUT = "timeout"

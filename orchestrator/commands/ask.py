@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agents.router.router import Router
     from bus import Bus
     from config.settings import Settings
+    from orchestrator.asking import Asking
     from schemas.llm import CompletionPiece, CompletionReply, CompletionRequest, Refusal
 
 HELP = "ask a model, by the cheapest way that is quick enough"
@@ -43,17 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tier", choices=("small", "medium", "large"), default="small", help="at least so good"
     )
     parser.add_argument("--model", default="", metavar="PROVIDER/MODEL", help="this one alone")
-    parser.add_argument("--tenant", default="", help="who pays")
+    parser.add_argument("--tenant", default="", metavar="NAME", help="who pays")
     parser.add_argument("--task", default="", metavar="ID", help="the task that pays")
     parser.add_argument("--no-cache", action="store_true", help="a new answer, even if there is one already")
     parser.add_argument("--explain", action="store_true", help="show how it was decided, and what came of it")
-    parser.add_argument("--json", action="store_true", help="answer in JSON, with cost and usage")
+    parser.add_argument(
+        "--json", action="store_true", help="answer in JSON, with cost, usage and explanation"
+    )
     add_local_model(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
     import time
 
+    from orchestrator.asking import Asking
     from orchestrator.shell import UserError, bus_for, load_settings, stop_signals, unless
 
     loaded = load_settings(args)
@@ -66,12 +70,22 @@ async def run(args: argparse.Namespace) -> int:
         bus_for(loaded, role="ask", source="labverse/ask") as bus,
         AsyncExitStack() as stack,
     ):
-        pieces = _pieces(stack, bus, loaded.settings, request, args, time.time() + deadline_s)
-        reply = await unless(stop, _print_as_it_comes(pieces, args))
-    return _finish(reply, args)
+        until_s = time.time() + deadline_s
+        local = own_model(args)
+        asking = Asking(
+            bus=bus,
+            request=request,
+            deadline_s=until_s,
+            own=lambda again: _own_pieces(stack, bus, loaded.settings, again, args, until_s),
+            task_id=args.task,
+            is_stream=args.stream,
+            only_own=bool(local),
+        )
+        reply = await unless(stop, _print_as_it_comes(asking.pieces(), args))
+    return _finish(reply, args, asking)
 
 
-async def _pieces(
+async def _own_pieces(
     stack: AsyncExitStack,
     bus: "Bus",
     settings: "Settings",
@@ -79,26 +93,10 @@ async def _pieces(
     args: argparse.Namespace,
     deadline_s: float,
 ) -> "AsyncGenerator[CompletionPiece]":
-    """The answer by whoever gives one: routers that run, else one of this command's own."""
-    from bus.complete import ask, ask_in_pieces
+    """The answer by a router of this command's own."""
     from schemas.llm import CompletionPiece
 
-    local = own_model(args)
-    if not local and args.stream:
-        asked = ask_in_pieces(bus, request, deadline_s=deadline_s, task_id=args.task)
-        async with aclosing(asked) as pieces:
-            async for piece in pieces:
-                if _nobody_serves(piece):
-                    break
-                yield piece
-            else:
-                return
-    elif not local:
-        reply = await ask(bus, request, deadline_s=deadline_s, task_id=args.task)
-        if not _nobody_serves(piece := CompletionPiece(reply=reply)):
-            yield piece
-            return
-    router = await _own_router(stack, bus, settings, local)
+    router = await _own_router(stack, bus, settings, own_model(args))
     if args.stream:
         async with aclosing(router.stream(request, deadline_s=deadline_s, task_id=args.task)) as pieces:
             async for piece in pieces:
@@ -106,14 +104,6 @@ async def _pieces(
     else:
         reply = await router.complete(request, deadline_s=deadline_s, task_id=args.task)
         yield CompletionPiece(reply=reply)
-
-
-def _nobody_serves(piece: "CompletionPiece") -> bool:
-    """Whether the request reached no router: what a router says of it has the call's id."""
-    from schemas.llm import RefusalKind
-
-    refusal = piece.reply.refusal if piece.reply else None
-    return refusal is not None and refusal.kind is RefusalKind.NO_MODEL and not refusal.call_id
 
 
 async def _own_router(
@@ -135,16 +125,22 @@ async def _print_as_it_comes(
     from orchestrator.clean import clean_lines
 
     reply = None
-    async with aclosing(pieces):  # who stops reading stops the model
-        with Console(stderr=True).status("asking …") as status:
-            async for piece in pieces:
-                if piece.text and not args.json:
-                    status.stop()
-                    print(clean_lines(piece.text), end="", flush=True)
-                reply = piece.reply or reply
+    last = ""
+    try:
+        async with aclosing(pieces):  # who stops reading stops the model
+            with Console(stderr=True).status("asking …") as status:
+                async for piece in pieces:
+                    if piece.text and not args.json:
+                        status.stop()
+                        last = clean_lines(piece.text) or last
+                        print(clean_lines(piece.text), end="", flush=True)
+                    reply = piece.reply or reply
+    finally:
+        # Whatever is said next begins a line of its own, also after Ctrl-C.
+        is_whole = reply is not None and reply.completion is not None
+        if not args.json and args.stream and (is_whole or (last and not last.endswith("\n"))):
+            print(flush=True)
     assert reply is not None
-    if args.stream and not args.json and reply.completion is not None:
-        print()
     return reply
 
 
@@ -171,9 +167,12 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
         raise UserError(f"--max-tokens must be 1 to 1,000,000, not {args.max_tokens}")
     if args.task and not is_token(args.task):
         raise UserError(f"--task {args.task[:80]!r} is no task id: use 1 to 64 of A-Z a-z 0-9 _ -")
-    for flag, name in (("--tenant", args.tenant), ("--model", args.model)):
-        if len(name) > TOKEN_CHARS_MAX:
-            raise UserError(f"{flag} has {len(name)} characters, and no name has more than {TOKEN_CHARS_MAX}")
+    if args.tenant and not is_token(args.tenant):
+        raise UserError(f"--tenant {args.tenant[:80]!r} is no tenant's name: use 1 to 64 of A-Z a-z 0-9 _ -")
+    if len(args.model) > TOKEN_CHARS_MAX:
+        raise UserError(
+            f"--model has {len(args.model)} characters, and no name has more than {TOKEN_CHARS_MAX}"
+        )
     if len(args.image) > IMAGES_MAX:
         raise UserError(f"at most {IMAGES_MAX} images, not {len(args.image)}")
     images = tuple(_image(path) for path in args.image)
@@ -191,7 +190,7 @@ def _request(args: argparse.Namespace) -> "CompletionRequest":
         tenant=args.tenant,
         agent="ask",
         cache=not args.no_cache,
-        explain=args.explain or args.json,
+        explain=args.explain or args.json or bool(images),
     )
 
 
@@ -245,12 +244,13 @@ def _read(path: str, bytes_max: int) -> bytes:
     return data
 
 
-def _finish(reply: "CompletionReply", args: argparse.Namespace) -> int:
+def _finish(reply: "CompletionReply", args: argparse.Namespace, asking: "Asking") -> int:
     import msgspec
 
     from orchestrator.answer_view import print_explanation, print_footer
     from orchestrator.clean import clean, clean_lines
 
+    reply = _explained(reply)
     completion, refusal = reply.completion, reply.refusal
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(reply)).decode())
@@ -265,14 +265,29 @@ def _finish(reply: "CompletionReply", args: argparse.Namespace) -> int:
             print(clean_lines(text))
         for call in completion.tool_calls if completion else ():
             print(clean(f"{call.name}({call.arguments})"))
-        if args.explain and reply.explanation is not None:
+        if args.explain:
             print_explanation(reply)
         if completion is not None:
-            print_footer(completion)
+            print_footer(reply, by=asking.by)
+    for note in asking.notes:
+        print(f"labverse: {clean(note)}", file=sys.stderr)
     if refusal is not None:
         print(f"labverse: {refusal.kind}: {clean(refusal.message)}{_remedy(refusal, args)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _explained(reply: "CompletionReply") -> "CompletionReply":
+    """With an explanation in any case: one that says so where no model was chosen."""
+    import msgspec
+
+    from schemas.llm import Explanation, Source
+
+    if reply.explanation is not None:
+        return reply
+    is_cached = reply.completion is not None and reply.completion.source is Source.CACHE
+    why = "the answer is from the cache" if is_cached else "the question came to no decision"
+    return msgspec.structs.replace(reply, explanation=Explanation(notes=(f"{why}: no model was chosen",)))
 
 
 def _remedy(refusal: "Refusal", args: argparse.Namespace) -> str:

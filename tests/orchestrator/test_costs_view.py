@@ -14,7 +14,17 @@ from agents.cost_guard.advice import Advice, advise
 from agents.cost_guard.evidence import Evidence
 from agents.cost_guard.report import BYS, Report
 from orchestrator.commands import costs as command
-from orchestrator.costs_view import FREE, RESERVED, SPENT, STOP, Costs, budget_bar, print_costs, spark_line
+from orchestrator.costs_view import (
+    FREE,
+    RESERVED,
+    SPENT,
+    STOP,
+    Costs,
+    budget_bar,
+    budget_figures,
+    print_costs,
+    spark_line,
+)
 from orchestrator.main import Parser
 from orchestrator.period import Period, period_of
 from orchestrator.shell import UserError
@@ -48,9 +58,10 @@ def costs_of(records: list[CallRecord], by: str = "model", **more: object) -> Co
     return Costs(period="this month", by=report, days=days, **more)  # type: ignore[arg-type]
 
 
-def shown(costs: Costs, width: int = 160) -> str:
+def shown(costs: Costs, width: int = 160, *, terminal: bool = False) -> str:
     out = io.StringIO()
-    print_costs(Console(file=out, width=width, highlight=False), costs)
+    console = Console(file=out, width=width, highlight=False, force_terminal=terminal, color_system=None)
+    print_costs(console, costs)
     return out.getvalue()
 
 
@@ -122,9 +133,39 @@ class TestCosts:
         state = StateReply(month=budget(spent_nusd=9 * DOLLAR), is_stopped=True)
         assert "STOPPED" in shown(costs_of([], budget=state))
 
-    def test_it_fits_into_a_narrow_terminal(self) -> None:
-        text = shown(costs_of([record()], budget=StateReply(month=budget()), advice=[]), width=80)
-        assert all(len(line) <= 80 for line in text.splitlines())
+    @pytest.mark.parametrize("width", [60, 80, 120])
+    def test_no_figure_is_cut_on_a_narrow_terminal(self, width: int) -> None:
+        model = "gpt-4o-mini-2024-07-18-with-a-name-that-is-far-too-long-for-any-terminal"
+        usage = Usage(input_tokens=1_234_567, output_tokens=45_678)
+        records = [record(model=model, cost_nusd=1_234 * DOLLAR, usage=usage, latency_s=12.3)] * 1_100
+        records += [record(cost_nusd=69_000)]
+        month = budget(spent_nusd=1_357_469 * DOLLAR, limit_nusd=2_000_000 * DOLLAR, reserved_nusd=123_456)
+        text = shown(costs_of(records, budget=StateReply(month=month), advice=[]), width=width, terminal=True)
+        assert all(len(line) <= width for line in text.splitlines()), text
+        row = text[text.index("by model") :].replace("…", " ")
+        for figure in (
+            "$1,357,400.00",
+            "1,100",
+            "1,358,023,700",
+            "50,245,800",
+            "12.1 s",
+            "$0.000069",
+            "825 ms",
+        ):
+            assert figure in row, text
+        assert "$1,357,469.00 spent + $0.00012 held" in text
+        assert text.count("…") == 1  # the long name, in its middle
+
+    def test_numbers_end_where_their_column_ends(self) -> None:
+        text = shown(costs_of([record(cost_nusd=12 * DOLLAR), record(model="other", cost_nusd=69_000)]))
+        heading, first, second = text[text.index("\nmodel ") + 1 :].splitlines()[:3]
+        end = heading.index("cost") + len("cost")
+        assert first[:end].endswith(" $12.00")
+        assert second[:end].endswith("$0.000069")
+
+    def test_a_pipe_gets_names_whole(self) -> None:
+        name = "m" * 200
+        assert name in shown(costs_of([record(model=name)]))
 
 
 class TestAdvice:
@@ -160,7 +201,7 @@ class TestBudgetBar:
     def test_spent_held_free_and_the_stop_stand_where_they_belong(self) -> None:
         state = budget(spent_nusd=4 * DOLLAR, reserved_nusd=2 * DOLLAR)
         assert self.cells(state) == SPENT * 8 + RESERVED * 4 + FREE * 6 + STOP + FREE
-        text = budget_bar(state).plain
+        text = budget_figures(state).plain
         assert "$4.00 spent + $2.00 held of $10.00, stops at $9.00, resets 2026-12-01" in text
 
     def test_the_first_nano_dollar_can_be_seen(self) -> None:

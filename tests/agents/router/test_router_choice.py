@@ -7,8 +7,8 @@ import pytest
 from provider import Provider, Reply
 from routerlab import PRICE, Lab, ask, complete
 
-from agents.router.offers import RANK_UNLISTED
-from schemas.llm import Privacy, RefusalKind, Tier
+from agents.router.offers import RANK_UNLISTED, Capability
+from schemas.llm import ImagePart, Message, Privacy, RefusalKind, TextPart, Tier
 
 StartProvider = Callable[..., Provider]
 
@@ -147,3 +147,36 @@ async def test_no_explanation_is_made_for_who_wants_none(guarded: Lab, start_pro
     reply = await complete(guarded.router(guarded.paid(start_provider())), ask(explain=False))
     assert reply.completion is not None
     assert reply.explanation is None
+
+
+IMAGE = ImagePart(url="data:image/png;base64,iVBORw0KGgo=")
+
+
+async def test_images_go_to_a_model_known_to_see_though_it_is_dearer(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    unknown, seeing = start_provider(Reply(text="A guess.")), start_provider(Reply(text="A cat."))
+    router = guarded.router(
+        guarded.local(unknown), guarded.paid(seeing, "sees", can={Capability.VISION: True})
+    )
+    look = (Message(role="user", content=(TextPart(text="What is this?"), IMAGE)),)
+    reply = await complete(router, ask(messages=look))
+    assert reply.completion is not None, reply.refusal
+    assert reply.completion.model == "sees/m"
+    assert unknown.calls == 0
+    assert reply.explanation is not None
+    assert not reply.explanation.notes
+    without = await complete(router, ask())
+    assert without.completion is not None
+    assert without.completion.model == "local/m"
+
+
+async def test_images_that_were_shown_on_a_guess_are_told(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    router = guarded.router(guarded.local(start_provider()))
+    look = (Message(role="user", content=(TextPart(text="What is this?"), IMAGE)),)
+    reply = await complete(router, ask(messages=look))
+    assert reply.completion is not None, reply.refusal
+    assert reply.explanation is not None
+    assert reply.explanation.notes == ("local/m was shown images, and whether it sees any is unknown",)

