@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -77,68 +77,104 @@ async def agents_on(
         replicas: reviewers (of the others one is enough in a process); 0 means one for each core.
         grace_s: how long handlers may finish when the context ends; None means as the settings say.
         own_model: a GGUF file that the router serves from a child process; True takes the bundled one.
+
+    Raises:
+        ValueError: there is no such kind.
     """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"no agent of kind {unknown[0]!r}: there are {', '.join(KINDS)}")
     count = replicas or settings.review.agents or cores()
-    sources, passages = Sources(bus), Passages(bus)
     warmth = warmth or Warmth(min(count, cores()) if "reviewer" in kinds else 0)
-    chores: list[asyncio.Task[None]] = []
-    stack = AsyncExitStack()
-
-    async def run(subscription: Subscription, agent: str = "") -> None:
-        limits = settings.agents
-        await bus.run(
-            replace(subscription, ack_wait_s=limits.ack_wait_s, attempts_max=limits.attempts_max), agent=agent
-        )
-
+    starting = _Starting(bus=bus, settings=settings, reviewers=count, warmth=warmth, own_model=own_model)
     try:
         for kind in kinds:
-            if kind == "tracker":
-                await tasks_bucket(bus).ensure()
-                await run(Tracker(bus=bus).subscription())
-                chores.append(start(Janitor(bus=bus).run(), "janitor"))
-            elif kind == "review-planner":
-                roots = tuple(Path(root) for root in settings.review.roots)
-                planner = ReviewPlanner(bus=bus, roots=roots, limits=intake_limits(settings), sources=sources)
-                await run(planner.subscription())
-            elif kind == "review-merger":
-                verifier = Verifier(complete=BusComplete(bus), sources=sources)
-                merger = ReviewMerger(bus=bus, version=VERSION, verifier=verifier, passages=passages)
-                await run(merger.subscription())
-            elif kind == "reviewer":
-                for number in range(1, count + 1):
-                    name = f"reviewer-{number}"
-                    reviewer = Reviewer(bus=bus, name=name, sources=sources, processes=warmth.limiter)
-                    await run(reviewer.subscription(), agent=name)
-            elif kind == "model-reviewer":
-                evidence = Evidence(bus)
-                stack.push_async_callback(evidence.close)
-                model_reviewer = ModelReviewer(
-                    bus=bus,
-                    complete=BusComplete(bus),
-                    sources=sources,
-                    evidence=evidence,
-                    passages=passages,
-                )
-                await run(model_reviewer.subscription())
-            elif kind == "librarian":
-                await stack.enter_async_context(_librarian(bus, settings))
-            elif kind == "cost-guard":
-                from orchestrator.routing import start_cost_guard  # loads much that reviews don't need
-
-                chores.append(start_cost_guard(bus, settings))
-            elif kind == "router":
-                from orchestrator.routing import routing
-
-                await stack.enter_async_context(routing(bus, settings, own_model=own_model))
-            else:
-                raise ValueError(f"no agent of kind {kind!r}: there are {', '.join(KINDS)}")
+            await starting.start(kind)
         yield
     finally:
         await bus.drain(grace_s)
-        await stack.aclose()
-        await end(chores)
+        await starting.stack.aclose()
+        await end(starting.chores)
         await warmth.close()
-        sources.close()
+        starting.sources.close()
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Starting:
+    """Puts agents on the bus; what they leave behind is ended by whoever had them started."""
+
+    bus: Bus
+    settings: Settings
+    reviewers: int
+    warmth: Warmth
+    own_model: Path | bool
+    sources: Sources = field(init=False)
+    passages: Passages = field(init=False)
+    chores: "list[asyncio.Task[None]]" = field(default_factory=list)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        self.sources, self.passages = Sources(self.bus), Passages(self.bus)
+
+    async def start(self, kind: str) -> None:
+        match kind:
+            case "tracker":
+                await tasks_bucket(self.bus).ensure()
+                await self._run(Tracker(bus=self.bus).subscription())
+                self.chores.append(start(Janitor(bus=self.bus).run(), "janitor"))
+            case "review-planner":
+                await self._run(self._planner().subscription())
+            case "review-merger":
+                await self._run(self._merger().subscription())
+            case "reviewer":
+                await self._run_reviewers()
+            case "model-reviewer":
+                await self._run(self._model_reviewer().subscription())
+            case "librarian":
+                await self.stack.enter_async_context(_librarian(self.bus, self.settings))
+            case "cost-guard":
+                from orchestrator.routing import start_cost_guard  # loads much that reviews don't need
+
+                self.chores.append(start_cost_guard(self.bus, self.settings))
+            case "router":
+                from orchestrator.routing import routing
+
+                router = routing(self.bus, self.settings, own_model=self.own_model)
+                await self.stack.enter_async_context(router)
+
+    async def _run(self, subscription: Subscription, agent: str = "") -> None:
+        limits = self.settings.agents
+        limited = replace(subscription, ack_wait_s=limits.ack_wait_s, attempts_max=limits.attempts_max)
+        await self.bus.run(limited, agent=agent)
+
+    def _planner(self) -> ReviewPlanner:
+        return ReviewPlanner(
+            bus=self.bus,
+            roots=tuple(Path(root) for root in self.settings.review.roots),
+            limits=intake_limits(self.settings),
+            sources=self.sources,
+        )
+
+    def _merger(self) -> ReviewMerger:
+        verifier = Verifier(complete=BusComplete(self.bus), sources=self.sources)
+        return ReviewMerger(bus=self.bus, version=VERSION, verifier=verifier, passages=self.passages)
+
+    async def _run_reviewers(self) -> None:
+        for number in range(1, self.reviewers + 1):
+            name = f"reviewer-{number}"
+            reviewer = Reviewer(bus=self.bus, name=name, sources=self.sources, processes=self.warmth.limiter)
+            await self._run(reviewer.subscription(), agent=name)
+
+    def _model_reviewer(self) -> ModelReviewer:
+        evidence = Evidence(self.bus)
+        self.stack.push_async_callback(evidence.close)
+        return ModelReviewer(
+            bus=self.bus,
+            complete=BusComplete(self.bus),
+            sources=self.sources,
+            evidence=evidence,
+            passages=self.passages,
+        )
 
 
 @asynccontextmanager

@@ -9,7 +9,10 @@ HELP = "run one kind of agent, any number of times"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="tracker, review-planner, reviewer, review-merger, cost-guard or router")
+    parser.add_argument(
+        "kind",
+        help="tracker, review-planner, reviewer, review-merger, model-reviewer, librarian, cost-guard or router",
+    )
     parser.add_argument("--replicas", type=int, default=0, metavar="N", help="reviewers in this process")
     add_local_model(parser)
 
