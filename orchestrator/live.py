@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from agents.review.report.wording import money_text
 from bus import Envelope
 from orchestrator.clean import clean
 from schemas.event import Event
@@ -52,6 +53,7 @@ class View:
     severities: Counter[Severity] = field(default_factory=Counter)
     newest: deque[Hit] = field(default_factory=lambda: deque(maxlen=NEWEST_SHOWN))
     places: set[tuple[str, int, int]] = field(default_factory=set)
+    cost_nusd: int = 0
 
     def on_event(self, event: Event, _envelope: Envelope) -> None:
         match event:
@@ -62,6 +64,7 @@ class View:
                 row = self.rows.setdefault(event.agent, Row())
                 row.done += 1
                 row.hits += len(event.hits)
+                self.cost_nusd += event.cost_nusd
                 for hit in event.hits:
                     self._on_hit(hit)
             case TaskStepFailed():
@@ -93,6 +96,8 @@ class View:
         if self.steps:
             counted = f"{self.done + self.failed}/{self.steps} assignments"
             what = f"{self.files} files, {self.lines:,} lines"
+            if self.cost_nusd:
+                what += f", {money_text(self.cost_nusd)}"
         else:
             counted, what = "planning …", ""
         bar = ProgressBar(
