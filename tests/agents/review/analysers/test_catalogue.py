@@ -76,7 +76,9 @@ def test_bandit_and_ruff_say_the_same(
     (tmp_path / "a.py").write_text(f"{IMPORTS}{source}\n")
     hits = [hit for hit in analyse("security", tmp_path, ["a.py"]).hits if hit.rule[1:] == rule]
     assert [(hit.analyser, hit.rule) for hit in hits] == [("bandit", f"B{rule}"), ("ruff", f"S{rule}")]
-    assert {(hit.line, hit.cwe, hit.severity) for hit in hits} == {(2, cwe, Severity(severity))}
+    assert {(hit.line, hit.cwe) for hit in hits} == {(2, cwe)}
+    [weighed] = {hit.severity for hit in hits}
+    assert weighed.rank >= Severity(severity).rank  # where it stands can make it milder, never worse
     assert len({(hit.title, hit.description, hit.fix) for hit in hits}) == 1
 
 
