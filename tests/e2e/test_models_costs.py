@@ -153,7 +153,7 @@ def test_advice_is_given_from_what_was_called(labverse: Labverse, provider: Prov
 def test_calls_that_failed_or_were_left_are_in_the_books(labverse: Labverse, provider: Provider) -> None:
     use(labverse, {"mine": paid(provider)})
     provider.behaviour = Reply(status=500)
-    assert labverse.run("ask", "one", "--deadline", "3").returncode == 2
+    assert labverse.run("ask", "one", "--deadline", "20").returncode == 2
     assert costs(labverse)["total"]["cost_nusd"] == 0
     provider.behaviour = Reply(text="word " * 100, cut_after=3)
     assert labverse.run("ask", "two", "--stream").returncode == 2
