@@ -93,7 +93,7 @@ class ChangedLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dismissal(msgspec.Struct, frozen=True, kw_only=True):
-    """That somebody has said of a finding that it is none.
+    """That somebody has said of a finding that it is none. It counts only if it says who, when and why.
 
     Attributes:
         kind: what sort of problem it was: a family of weaknesses, or a rule.
@@ -124,6 +124,7 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
         not_reviewed: what the sender already had to leave out.
         deadline_s: how long the whole review may take, in seconds.
         dismissed: what people have dismissed before; it is marked, and what is like it is less sure.
+        dismissed_in: the file that says so, for people.
         models: which models may be asked; without one that can be called, analysers and rules do it all.
         needs_models: without any the review counts as less than it should be.
         max_cost_nusd: most that models may cost over the whole review, in nano-USD.
@@ -143,6 +144,7 @@ class ReviewRequested(Event, frozen=True, kw_only=True, tag="review.requested.v1
     not_reviewed: tuple[NotReviewed, ...] = ()
     deadline_s: float = 600.0
     dismissed: tuple[Dismissal, ...] = ()
+    dismissed_in: Annotated[str, Meta(max_length=4_096)] = ""
     models: Models = Models.NONE
     needs_models: bool = False
     max_cost_nusd: Annotated[int, Meta(ge=0)] | None = None
@@ -239,6 +241,7 @@ class ReviewPlanned(Event, frozen=True, kw_only=True, tag="review.planned.v1"):
     not_reviewed: tuple[NotReviewed, ...] = ()
     started_at: str = ""
     dismissed: tuple[Dismissal, ...] = ()
+    dismissed_in: str = ""
     passes: int = 0
     estimates: tuple[PassEstimate, ...] = ()
     models: Models = Models.NONE
@@ -344,6 +347,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         found_by: `analyser rule`, sorted.
         roles: in which roles it was found.
         trace: the way of a value from its source to here, as our data-flow analysis followed it.
+        dismissed: who dismissed it, when and why; None if nobody did.
         models: how many different ones say so.
         is_claim: models alone say so, no analyser.
         verdict: what a model said that was asked about it; empty when none was.
@@ -367,6 +371,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     status: FindingStatus = FindingStatus.NEW
     status_reason: str = ""
     trace: tuple[TraceStep, ...] = ()
+    dismissed: Dismissal | None = None
     models: int = 0
     is_claim: bool = False
     verdict: str = ""

@@ -17,7 +17,7 @@ import msgspec
 
 from agents.review.baseline import mark_baseline
 from agents.review.diff import only_changed
-from agents.review.dismissals import mark_dismissed
+from agents.review.dismissals import dismissal_notes, mark_dismissed
 from agents.review.languages import language_of
 from agents.review.merge import Merged, by_severity, merge_hits
 from agents.review.models.account import model_work, notes, shortfalls, spent, with_costs
@@ -156,7 +156,10 @@ def write_report(
         degraded=(*degraded, *failed_stages(parts), *shortfalls(planned, parts, verified)),
         version=version,
         models=model_work(parts),
-        notes=tuple(notes(planned, parts, verified, unconfirmed)),
+        notes=(
+            *notes(planned, parts, verified, unconfirmed),
+            *dismissal_notes(found, planned.dismissed, planned.dismissed_in),
+        ),
         refuted=merged.refuted
         if planned.changed is None
         else tuple(only_changed(merged.refuted, planned.changed)),

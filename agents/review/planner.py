@@ -182,6 +182,7 @@ def plan(
         changed=event.changed,
         baseline=event.baseline,
         dismissed=event.dismissed,
+        dismissed_in=event.dismissed_in,
         not_reviewed=(*event.not_reviewed, *not_planned(models)),
         started_at=envelope.time or now_text(),
         passes=len(passes),

@@ -5,6 +5,7 @@ Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 the review failed or 
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -23,17 +24,7 @@ SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "path",
-        nargs="?",
-        default=".",
-        help="folder or file to review (default: this folder); or what to do: dismiss, dismissals, undismiss",
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", help="of the findings to dismiss: their fingerprints")
-    parser.add_argument("--reason", metavar="TEXT", help="why they are dismissed")
-    parser.add_argument(
-        "--repository", default=".", metavar="DIR", help="whose dismissals (default: the one here)"
-    )
+    _add_actions(parser)
     parser.add_argument("--format", choices=FORMATS, help="default: terminal on a terminal, else markdown")
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--output", "-o", metavar="FILE", help="write the report to FILE")
@@ -95,6 +86,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
 
 
+def _add_actions(parser: argparse.ArgumentParser) -> None:
+    """What is reviewed; or what to do with findings, which the place of the path names."""
+    parser.add_argument(
+        "path",
+        nargs="?",
+        default=".",
+        help="folder or file to review (default: this folder); or what to do: dismiss, dismissals, undismiss",
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="of the findings to dismiss: their fingerprints")
+    parser.add_argument("--reason", metavar="TEXT", help="why they are dismissed")
+    parser.add_argument(
+        "--path", dest="top", metavar="DIR", help="of whose repository (default: the one here)"
+    )
+
+
 async def run(args: argparse.Namespace) -> int:
     from orchestrator.review_actions import act, is_action
     from orchestrator.shell import UserError, load_settings, stop_signals
@@ -110,18 +116,22 @@ async def run(args: argparse.Namespace) -> int:
     )
     if is_action(args):
         return await asyncio.to_thread(act, args, loaded)
-    if args.ids or args.reason is not None:
-        raise UserError("one folder or file can be reviewed; ids and --reason belong to `review dismiss`")
+    if args.ids or args.reason is not None or args.top is not None:
+        raise UserError(
+            "one folder or file can be reviewed; ids, --reason and --path belong to `review dismiss`"
+        )
     if not 0 <= args.passes <= PASSES_MAX:
         raise UserError(f"--passes must be 0 to {PASSES_MAX}, not {args.passes}")
     if args.estimate:
         return await _estimate(args, loaded)
     if args.staged and args.diff is not None:
         raise UserError("--staged and --diff are two different reviews: choose one")
-    if args.watch and (args.output or args.write_baseline):
+    if args.watch and (args.staged or args.output or args.write_baseline):
         raise UserError(
-            "--watch prints what changes, and writes no files: leave --output and --write-baseline out"
+            "--watch prints what changes in the files: leave --staged, --output and --write-baseline out"
         )
+    if args.watch and args.format not in (None, "terminal", "json"):
+        raise UserError(f"--watch prints lines, or with --json JSON: it can't print {args.format}")
     if args.write_baseline and args.write_baseline == args.output:
         raise UserError("--write-baseline and --output name the same file")
     from orchestrator.roster import REPLICAS_MAX, Warmth, cores
@@ -138,7 +148,9 @@ async def run(args: argparse.Namespace) -> int:
             report = await _once(args, loaded, warmth, stop)
     finally:
         await warmth.close()
-    return await asyncio.to_thread(_deliver, args, loaded, report)
+    from orchestrator.review_delivery import deliver
+
+    return await asyncio.to_thread(deliver, args, loaded, report)
 
 
 async def _once(
@@ -160,8 +172,9 @@ async def _again_and_again(
     args: argparse.Namespace, loaded: "Loaded", warmth: "Warmth", stop: asyncio.Event
 ) -> int:
     from orchestrator.orphans import review_source
+    from orchestrator.review_actions import remember
     from orchestrator.reviewing import Crew
-    from orchestrator.shell import bus_for
+    from orchestrator.shell import bus_for, unless
     from orchestrator.watching import watch
 
     async with (
@@ -170,11 +183,14 @@ async def _again_and_again(
     ):
 
         async def review() -> "ReviewReport":
-            request, intake = await asyncio.to_thread(_prepare, args, loaded)
-            return await crew.review(request, intake, stop=stop, show=_shows(args))
+            request, intake = await unless(stop, asyncio.to_thread(_prepare, args, loaded))
+            report = await crew.review(request, intake, stop=stop, show=False)
+            await asyncio.to_thread(remember, report, Path(args.path), loaded)
+            return report
 
-        await watch(Path(args.path), review, stop, as_json=args.json or args.format == "json")
-    return 0
+        as_json = args.json or args.format == "json"
+        await watch(Path(args.path), review, stop, own=loaded.settings.bus.data_dir, as_json=as_json)
+    raise KeyboardInterrupt  # nothing else ends it
 
 
 def _shows(args: argparse.Namespace) -> bool:
@@ -197,7 +213,7 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
     """What is to be reviewed, before anything is started for it."""
     from agents.review.baseline import BaselineError, read_baseline
     from agents.review.diff import DiffError, changed_lines
-    from agents.review.dismissals import DismissalError, read_dismissals, top_of
+    from agents.review.dismissal_file import FILE, DismissalError, read_dismissals, top_of
     from agents.review.intake import IntakeError, collect
     from agents.review.roles import pick_roles
     from agents.review.staged import staged_lines, write_staged
@@ -214,10 +230,12 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
         if args.staged:
             changed = staged_lines(path)
             with tempfile.TemporaryDirectory(prefix="labverse-staged-") as folder:
-                write_staged(path, [entry.path for entry in changed], Path(folder))
+                names = [entry.path for entry in changed]
+                write_staged(path, names, Path(folder), file_bytes_max=limits.file_bytes_max)
                 intake = collect(Path(folder), include=args.include, exclude=args.exclude, limits=limits)
         else:
-            intake = collect(path, include=args.include, exclude=args.exclude, limits=limits)
+            exclude = [*args.exclude, *_ours(path, loaded.settings.bus.data_dir)]
+            intake = collect(path, include=args.include, exclude=exclude, limits=limits)
         if args.diff is not None:
             changed = changed_lines(path if path.is_dir() else path.parent, args.diff)
             intake = _only_files(intake, {entry.path for entry in changed})
@@ -232,6 +250,7 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
             changed=changed,
             baseline=baseline,
             dismissed=dismissed,
+            dismissed_in=FILE if dismissed else "",
             not_reviewed=intake.not_reviewed,
             deadline_s=loaded.settings.review.deadline_s,
             models=Models(loaded.settings.review.models),
@@ -244,6 +263,15 @@ def _prepare(args: argparse.Namespace, loaded: "Loaded") -> tuple["ReviewRequest
     )
 
 
+def _ours(path: Path, data_dir: Path) -> list[str]:
+    """A glob for our own data folder, where it lies below the reviewed one: it holds the keys of the bus."""
+    root, own = path.resolve(), data_dir.resolve()
+    if own == root or not own.is_relative_to(root):
+        return []
+    glob = re.sub(r"([^/\w.-])", r"\\\1", own.relative_to(root).as_posix())
+    return [f"/{glob}/"]
+
+
 def _only_files(intake: "Intake", paths: set[str]) -> "Intake":
     from agents.review.intake import Intake
     from schemas.review import NotReviewed
@@ -252,38 +280,3 @@ def _only_files(intake: "Intake", paths: set[str]) -> "Intake":
     left = len(intake.files) - len(kept)
     note = (NotReviewed(path="(unchanged)", reason=f"{left} files did not change"),) if left else ()
     return Intake(files=kept, not_reviewed=(*intake.not_reviewed, *note))
-
-
-def _deliver(args: argparse.Namespace, loaded: "Loaded", report: "ReviewReport") -> int:
-    """Write the report where it is wanted; returns the exit code."""
-    from agents.review.baseline import BaselineError, write_baseline
-    from agents.review.report import exit_code, render, summary_line
-    from orchestrator.clean import clean
-    from orchestrator.review_actions import remember
-    from orchestrator.shell import UserError
-    from schemas.review import Severity
-
-    remember(report, loaded)
-    form = "json" if args.json else args.format
-    form = form or ("terminal" if sys.stdout.isatty() and not args.output else "markdown")
-    try:
-        if args.write_baseline:
-            write_baseline(Path(args.write_baseline), report.findings, created=report.created_at)
-        if form == "terminal":
-            from orchestrator.terminal_report import print_report
-
-            print_report(report, Path(args.output) if args.output else None)
-        elif args.output:
-            Path(args.output).write_text(render(report, form), encoding="utf-8")
-        else:
-            sys.stdout.write(render(report, form))
-    except BaselineError as error:
-        raise UserError(str(error)) from None
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or args.output or 'standard output'} can't be written: {error.strerror}"
-        ) from None
-    if args.output and not args.quiet:
-        print(f"{clean(summary_line(report))} · {args.output}", file=sys.stderr)
-    fail_on = loaded.settings.review.fail_on
-    return exit_code(report, None if fail_on == "never" else Severity(fail_on))

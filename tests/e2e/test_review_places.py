@@ -1,6 +1,7 @@
 """Where reviews happen: before a commit, beside changed lines, while files change; and findings that are dismissed."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -58,6 +59,54 @@ class TestDismissing:
         assert result["suppressions"][0]["kind"] == "external"
         assert "1 dismissed" in labverse.run("review", repository).stdout
 
+    def test_the_report_says_how_many_and_by_which_file(self, labverse: Labverse, repository: Path) -> None:
+        finding = only_finding(labverse, repository)
+        labverse.run("review", "dismiss", finding["fingerprint"], "--reason", "ours", "--path", repository)
+        report = json.loads(labverse.run("review", repository, "--json").stdout)
+        assert any("dismissed by labverse-dismissals.json" in note for note in report["notes"])
+        [marked] = report["findings"]
+        assert marked["dismissed"]["reason"] == "ours"
+        assert marked["dismissed"]["by"]
+        for form in ("markdown", "terminal"):
+            assert "labverse-dismissals.json" in labverse.run("review", repository, "--format", form).stdout
+
+    def test_an_unsigned_dismissal_that_comes_with_the_code_hides_nothing(
+        self, labverse: Labverse, repository: Path
+    ) -> None:
+        row = {"fingerprint": only_finding(labverse, repository)["fingerprint"], "reason": "trust me"}
+        file = repository / "labverse-dismissals.json"
+        file.write_text(json.dumps({"version": 1, "dismissals": [row]}))
+        done = labverse.run("review", repository)
+        assert done.returncode == 1
+        assert "1 of the dismissals in labverse-dismissals.json without effect" in done.stdout
+
+    def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(
+        self, labverse: Labverse, repository: Path
+    ) -> None:
+        os.mkfifo(repository / "labverse-dismissals.json")
+        done = labverse.run("review", repository, timeout_s=30)
+        assert done.returncode == 2
+        assert "a named pipe" in done.stderr
+
+    def test_a_beginning_means_a_finding_of_this_repository_alone(
+        self, labverse: Labverse, repository: Path, tmp_path: Path
+    ) -> None:
+        fingerprint = only_finding(labverse, repository)["fingerprint"]
+        (tmp_path / "other" / ".git").mkdir(parents=True)
+        done = labverse.run("review", "dismiss", fingerprint[:8], "--reason", "x", cwd=tmp_path / "other")
+        assert done.returncode == 2
+        assert "no finding that is known here" in done.stderr
+        assert not (tmp_path / "other" / "labverse-dismissals.json").exists()
+
+    def test_a_folder_with_the_name_of_an_action_is_reviewed_by_its_path(
+        self, labverse: Labverse, tmp_path: Path
+    ) -> None:
+        (tmp_path / "dismiss").mkdir()
+        (tmp_path / "dismiss" / "app.py").write_text(SECRET_FREE)
+        assert "./dismiss" in labverse.run("review", "dismiss", cwd=tmp_path).stderr
+        done = labverse.run("review", "./dismiss", cwd=tmp_path)
+        assert (done.returncode, "app.py:2" in done.stdout) == (1, True)
+
     def test_what_is_taken_back_counts_again(self, labverse: Labverse, repository: Path) -> None:
         fingerprint = only_finding(labverse, repository)["fingerprint"]
         labverse.run("review", "dismiss", fingerprint, "--reason", "x", cwd=repository)
@@ -76,7 +125,7 @@ class TestDismissing:
         [other] = [one for one in report["findings"] if one["path"] == "other.py"]
         assert other["status"] == "new"
         assert other["confidence"] < float(finding["confidence"])
-        assert "was dismissed: fine" in other["description"]
+        assert "was dismissed by" in other["description"]
 
     def test_many_dismiss_at_once_and_none_is_lost(self, labverse: Labverse, repository: Path) -> None:
         ids = [f"{number:016x}" for number in range(8)]
@@ -99,7 +148,14 @@ class TestDismissing:
             (["dismiss", "abcdef1", "--reason", "x"], "no finding that is known here"),
             (["undismiss", "abcdef1"], "no finding that is known here"),
             (["dismiss", "0123456789abcdef", "--reason", "x" * 600], "--reason has 600 characters"),
+            (["dismiss", "0123456789abcdef", "--reason", " \n\x1b "], "say why"),
+            (["undismiss", "0123456789abcdef"], "is not dismissed"),
+            (["dismissals", "0123456789abcdef"], "takes no ids"),
+            (["dismissals", "--path", "/no/such/folder"], "check --path"),
             ([".", "0123456789abcdef"], "one folder or file can be reviewed"),
+            ([".", "--path", "."], "one folder or file can be reviewed"),
+            ([".", "--watch", "--staged"], "leave --staged"),
+            ([".", "--watch", "--format", "sarif"], "it can't print sarif"),
         ],
     )
     def test_what_can_not_be_done_is_said_in_one_line(
@@ -137,6 +193,23 @@ class TestStaged:
         report = json.loads(labverse.run("review", repository, "--staged", "--json").stdout)
         assert [one["line"] for one in report["findings"]] == [6]
 
+    def test_one_file_of_a_folder_can_be_named(self, labverse: Labverse, repository: Path) -> None:
+        (repository / "src").mkdir()
+        for name in ("a.py", "b.py"):
+            (repository / "src" / name).write_text(SECRET_FREE)
+        git(repository, "add", ".")
+        for where, paths in (("src", ["a.py", "b.py"]), ("src/b.py", ["b.py"])):
+            report = json.loads(labverse.run("review", repository / where, "--staged", "--json").stdout)
+            assert [one["path"] for one in report["findings"]] == paths
+
+    def test_a_file_over_the_limit_is_named(self, labverse: Labverse, repository: Path) -> None:
+        (repository / "huge.py").write_bytes(b"x = 1\n" * 500_000)
+        git(repository, "add", ".")
+        report = json.loads(labverse.run("review", repository, "--staged", "--json").stdout)
+        [left] = [one for one in report["not_reviewed"] if one["path"] == "huge.py"]
+        assert "over the limit" in left["reason"]
+        assert [one["path"] for one in report["findings"]] == ["app.py"]
+
     def test_a_hook_keeps_a_commit_back(self, labverse: Labverse, repository: Path) -> None:
         hook = repository / ".git" / "hooks" / "pre-commit"
         command = " ".join(labverse.command("review", "--staged", "--models", "none", "--quiet"))
@@ -157,14 +230,20 @@ class TestStaged:
         )
         assert done.returncode == 0, done.stderr
 
-    def test_the_definition_for_pre_commit_names_flags_that_there_are(self, labverse: Labverse) -> None:
+    def test_what_the_definition_for_pre_commit_runs_does_what_it_is_for(
+        self, labverse: Labverse, repository: Path
+    ) -> None:
         import msgspec.yaml
 
         file = Path(__file__).resolve().parents[2] / ".pre-commit-hooks.yaml"
         [hook] = msgspec.yaml.decode(file.read_bytes())
-        _, _, *flags = hook["entry"].split()
-        told = labverse.run("review", "--help").stdout
-        assert all(flag in told for flag in flags if flag.startswith("--"))
+        assert (hook["language"], hook["pass_filenames"]) == ("python", False)
+        git(repository, "add", ".")
+        _, *arguments = hook["entry"].split()
+        refused = labverse.run(*arguments, cwd=repository)
+        assert (refused.returncode, "eval" in refused.stdout) == (1, True)
+        git(repository, "commit", "-qm", "one")
+        assert labverse.run(*arguments, cwd=repository).returncode == 0
 
     def test_outside_of_a_repository_it_is_said(self, labverse: Labverse, headline: Path) -> None:
         done = labverse.run("review", headline, "--staged")
@@ -177,6 +256,29 @@ def test_annotations_stand_beside_the_lines(labverse: Labverse, headline: Path) 
     lines = done.stdout.splitlines()
     assert sum(line.startswith("::error file=app.py,line=") for line in lines) == 3
     assert lines[-1].startswith("::notice title=Labverse::3 findings (3 critical)")
+
+
+def test_annotations_name_the_file_in_the_repository_and_the_page_gets_the_report(
+    labverse: Labverse, repository: Path, tmp_path: Path
+) -> None:
+    (repository / "src").mkdir()
+    (repository / "app.py").rename(repository / "src" / "app.py")
+    page = tmp_path / "summary.md"
+    page.write_text("earlier\n")
+    env = {"GITHUB_STEP_SUMMARY": str(page), "GITHUB_WORKSPACE": str(tmp_path)}
+    for _ in range(2):
+        done = labverse.run("review", repository / "src", "--format", "github", env=env)
+        assert done.stdout.startswith("::error file=src/app.py,line=2,")
+    assert page.read_text().startswith("earlier\n# Code review")
+    assert page.read_text().count("# Code review of src") == 2
+    labverse.run("review", repository, "--format", "markdown", env=env)
+    assert page.read_text().count("# Code review") == 2
+    without = labverse.run(
+        "review", repository, "--format", "github", env={"GITHUB_STEP_SUMMARY": "/no/such/folder/page"}
+    )
+    assert without.returncode == 1
+    assert without.stdout.startswith("::error file=src/app.py")
+    assert "/no/such/folder/page can't be written" in without.stderr
 
 
 class Reader(Thread):
@@ -200,6 +302,43 @@ class Reader(Thread):
             time.sleep(0.05)
 
 
+def test_the_data_folder_is_not_reviewed_where_it_lies_in_the_code(
+    labverse: Labverse, repository: Path
+) -> None:
+    env = {"LABVERSE_DATA": str(repository / "our [data]")}
+    for _ in range(2):
+        report = json.loads(labverse.run("review", repository, "--json", env=env).stdout)
+        assert [one["path"] for one in report["findings"]] == ["app.py"]
+    assert (repository / "our [data]" / "last_review.json").exists()
+
+
+def test_what_watching_prints_into_the_watched_folder_is_no_reason_for_a_round(
+    labverse: Labverse, repository: Path
+) -> None:
+    out = repository / "rounds.json"
+    with out.open("w") as opened:
+        process = subprocess.Popen(
+            labverse.command("review", repository, "--watch", "--json", "--models", "none"),
+            stdout=opened,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=labverse.env,
+        )
+    try:
+        until = time.monotonic() + 60
+        while not out.read_text().endswith("\n"):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(2.0)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert told.splitlines() == ["labverse: interrupted"]
+    assert len(out.read_text().splitlines()) == 1
+
+
 def test_watching_tells_what_came_and_what_went(labverse: Labverse, repository: Path) -> None:
     process = labverse.start("review", repository, "--watch", "--json", "--models", "none")
     reader = Reader(process)
@@ -210,7 +349,7 @@ def test_watching_tells_what_came_and_what_went(labverse: Labverse, repository: 
     (repository / "app.py").write_text("x = 1\n")
     reader.wait(3)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(20) == 130
     first, second, third = map(json.loads, reader.lines)
     assert [one["cwe"] for one in first["new"]] == [95]
     assert [one["cwe"] for one in second["gone"]] == [95]

@@ -9,30 +9,41 @@ from typing import Final
 
 from agents.review.confidence import confidence_words
 from agents.review.cwe import name_of
-from agents.review.report.escape import clean
+from agents.review.report.escape import clean, clean_lines
+from agents.review.report.markdown import to_markdown
 from agents.review.report.outcome import new_findings, summary_line
 from agents.review.report.wording import counted
 from schemas.review import Finding, ReviewReport, Severity
 
 SHOWN_MAX: Final = 10
 """Of each level in one step; GitHub drops more without a word."""
+REASONS_SHOWN_MAX: Final = 3
+"""Reasons why a review is not whole that stand alone, so that room is left; the last line has all."""
 TEXT_CHARS_MAX: Final = 4_000
+TITLE_CHARS_MAX: Final = 200
+SUMMARY_BYTES_MAX: Final = 900_000
+"""GitHub takes 1 MiB from all that a step writes, and nothing of what is longer."""
 LEVELS: Final = {
     Severity.CRITICAL: "error",
     Severity.HIGH: "error",
     Severity.MEDIUM: "warning",
-    Severity.LOW: "notice",
+    Severity.LOW: "warning",
     Severity.INFO: "notice",
 }
 
 
-def to_annotations(report: ReviewReport) -> str:
-    """A line for each finding that counts, and one for each reason why the review is not whole."""
+def to_annotations(report: ReviewReport, *, folder: str = "") -> str:
+    """A line for each finding that counts, one for each reason why the review is not whole, and a last one.
+
+    Args:
+        folder: where the reviewed folder lies in the checkout, such as `services/shop`, so that the places fit.
+    """
+    # What is not whole comes before all findings; the last line is a notice too.
     lines = [
         command("error", f"This review is not whole: {clean(reason)}", title="Labverse")
-        for reason in report.degraded[:SHOWN_MAX]
+        for reason in report.degraded[:REASONS_SHOWN_MAX]
     ]
-    counts = {"error": len(lines), "warning": 0, "notice": 1}  # the summary is a notice
+    counts = {"error": len(lines), "warning": 0, "notice": 1}
     left_out = 0
     for finding in new_findings(report):
         level = LEVELS[finding.severity]
@@ -40,20 +51,31 @@ def to_annotations(report: ReviewReport) -> str:
         if counts[level] > SHOWN_MAX:
             left_out += 1
         else:
-            lines.append(_annotation(level, finding))
+            lines.append(_annotation(level, finding, folder))
     more = f"; {counted(left_out, 'further finding')} in the full report" if left_out else ""
     lines.append(command("notice", summary_line(report) + more, title="Labverse"))
     return "\n".join(lines) + "\n"
 
 
-def _annotation(level: str, finding: Finding) -> str:
+def step_summary(report: ReviewReport) -> str:
+    """The report in Markdown for the page of a run, in the size that GitHub takes."""
+    text = to_markdown(report)
+    if len(text.encode()) <= SUMMARY_BYTES_MAX:
+        return text
+    # Cut before a finding, so that no block of code stays open.
+    kept = text.encode()[:SUMMARY_BYTES_MAX].decode(errors="ignore")
+    end = kept.rfind("\n### ")
+    return f"{kept[:end] if end > 0 else ''}\n\nThe rest is too long to be shown here: write it with `--output FILE`.\n"
+
+
+def _annotation(level: str, finding: Finding, folder: str) -> str:
     return command(
         level,
         "\n".join(_text(finding))[:TEXT_CHARS_MAX],
-        file=finding.path,
+        file=f"{folder}/{finding.path}" if folder else finding.path,
         line=str(max(1, finding.line)),
         endLine=str(max(1, finding.line, finding.end_line)),
-        title=f"{finding.severity.capitalize()}: {clean(finding.title)}",
+        title=f"{finding.severity.capitalize()}: {clean(finding.title)}"[:TITLE_CHARS_MAX],
     )
 
 
@@ -61,16 +83,16 @@ def _text(finding: Finding) -> Iterator[str]:
     facts = [name_of(finding.cwe), f"{confidence_words(finding.confidence)} ({finding.confidence:.0%})"]
     yield " · ".join(fact for fact in facts if fact)
     if finding.description:
-        yield finding.description
+        yield from clean_lines(finding.description)
     if finding.fix:
-        yield f"Fix: {finding.fix}"
-    yield f"Found by {', '.join(finding.found_by)}; fingerprint {finding.fingerprint}"
+        yield from clean_lines(f"Fix: {finding.fix}")
+    yield f"Found by {clean(', '.join(finding.found_by))}; fingerprint {finding.fingerprint}"
 
 
 def command(level: str, message: str, **properties: str) -> str:
-    """One workflow command; nothing in message or properties can end it or begin another one."""
+    """One workflow command in one line; nothing in message or properties can end it or begin another one."""
     told = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
-    return f"::{level} {told}::{_data(message)}"
+    return f"::{level}{' ' if told else ''}{told}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Final
 
-from agents.review.dismissals import DISMISSED
 from agents.review.report.escape import clean
 from agents.review.report.wording import counted, money_text, seconds_text
 from schemas.review import Finding, FindingStatus, ReviewReport, Severity
@@ -50,7 +49,7 @@ def findings_text(report: ReviewReport) -> str:
         text += f" ({', '.join(f'{severities[each]} {each}' for each in Severity if severities[each])})"
     if known := statuses[FindingStatus.BASELINE]:
         text += f", {known:,} known before"
-    dismissed = sum(finding.status_reason.startswith(DISMISSED) for finding in report.findings)
+    dismissed = sum(finding.dismissed is not None for finding in report.findings)
     if ignored := statuses[FindingStatus.SUPPRESSED] - dismissed:
         text += f", {ignored:,} ignored by {'a comment' if ignored == 1 else 'comments'}"
     if dismissed:

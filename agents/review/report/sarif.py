@@ -15,7 +15,6 @@ from urllib.parse import quote
 import msgspec
 
 from agents.review.cwe import name_of
-from agents.review.dismissals import DISMISSED
 from agents.review.languages import fence_of, language_of
 from agents.review.report.escape import fence, prose
 from agents.review.report.fixes import passages
@@ -126,7 +125,7 @@ def _result(finding: Finding, rule_index: int) -> Json:
     if finding.status is FindingStatus.SUPPRESSED:
         suppressions.append(
             {
-                "kind": "external" if finding.status_reason.startswith(DISMISSED) else "inSource",
+                "kind": "external" if finding.dismissed is not None else "inSource",
                 "status": "accepted",
                 "justification": finding.status_reason,
             }
