@@ -114,10 +114,21 @@ def build_parser() -> Parser:
     return parser
 
 
+def _in_order(arguments: Sequence[str]) -> list[str]:
+    """`review dismiss --reason x ID` as `review dismiss ID --reason x`: argparse takes a command's positional
+    arguments all at once, where the first stands."""
+    words = list(arguments)
+    if words[:2] != ["review", "dismiss"] or "--reason" not in words[2:-1]:
+        return words
+    place = words.index("--reason")
+    option = words[place : place + 2]
+    return [*words[:place], *words[place + 2 :], *option]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     parser = build_parser()
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(_in_order(sys.argv[1:] if arguments is None else arguments))
     if args.command is None:
         parser.print_help()
         return 2

@@ -75,7 +75,10 @@ def _print_finding(console: "Console", finding: Finding) -> None:
     where = Text()
     where.append(f"{clean(finding.path)}:{finding.line}", style="underline")
     cwe = f"  CWE-{finding.cwe}" if finding.cwe else ""
-    where.append(f"{cwe}  {finding.confidence:.0%} sure: {clean(', '.join(finding.found_by))}", style="dim")
+    facts = (
+        f"{cwe}  {finding.confidence:.0%} sure  {finding.fingerprint}  {clean(', '.join(finding.found_by))}"
+    )
+    where.append(facts, style="dim")
     console.print(head)
     console.print(Padding(where, (0, 0, 0, 9)))
     if finding.code:

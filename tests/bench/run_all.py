@@ -36,6 +36,22 @@ PARTS = (
         ["review_scale.py", "--rounds", "3"],
     ),
     (
+        "`labverse review` without a model, on labelled code",
+        "Goal: better than every analyser alone. The corpus is our own, and data flow was mended on it: expect less "
+        "elsewhere.",
+        ["review_quality.py"],
+    ),
+    (
+        "How sure findings are",
+        "What `agents/review/calibration.yaml` says is made of this.",
+        ["calibrate.py"],
+    ),
+    (
+        "Knowledge: questions to the built-in documents",
+        "Documents and questions are by the same authors: expect less elsewhere.",
+        ["retrieval.py"],
+    ),
+    (
         "One model call, to a provider that answers at once",
         "Goal: at least 3 times LiteLLM Router's calls/s over NATS, with money held before and booked after.",
         ["llm_call.py", "--rounds", "3"],

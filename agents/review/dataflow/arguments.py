@@ -3,15 +3,19 @@
 import re
 from typing import Any, Final
 
+import msgspec
+
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.calls_project import unsure
 from agents.review.dataflow.classes import annotation_text
 from agents.review.dataflow.entries import Entry, uses_framework
 from agents.review.dataflow.injected import injected, outside
 from agents.review.dataflow.instances import instantiate, is_safe_type
+from agents.review.dataflow.interfaces import START
 from agents.review.dataflow.machine import Frame, Machine
-from agents.review.dataflow.project import ProjectClass, ProjectFunction
+from agents.review.dataflow.project import ProjectAlias, ProjectClass, ProjectFunction
 from agents.review.dataflow.routes import SAFE_CONVERTERS
+from agents.review.dataflow.state import State
 from agents.review.dataflow.values import UNKNOWN, Thing, Value, changed
 
 _VIEWS: Final = re.compile(r"(?i)(?:views?|handlers?|api|routes?|endpoints?|controllers?)(?:/|\.py$|s?/)")
@@ -79,6 +83,36 @@ def _made(machine: Machine, frame: Frame, owner: ProjectClass) -> Value:
 def _argument(
     machine: Machine, frame: Frame, function: ProjectFunction, entry: Entry, parameter: s.Parameter
 ) -> Value:
+    """A parameter; of one whose annotation is a name for another, made elsewhere, as if that stood there."""
+    alias = alias_of(machine, frame, parameter)
+    if alias is None:
+        return _stated(machine, frame, function, entry, parameter)
+    state = frame.state
+    inner = Frame(alias.module, State({}, state.things, state.base, state.facts))
+    meant = msgspec.structs.replace(parameter, annotation=alias.node)
+    value = _stated(machine, inner, function, entry, meant)
+    state.things = inner.state.things
+    return value
+
+
+def alias_of(machine: Machine, frame: Frame, parameter: s.Parameter) -> ProjectAlias | None:
+    """The alias that an annotation names, `None` beside it or not."""
+    node = parameter.annotation
+    while isinstance(node, s.Unknown) and len(node.parts) == 1:
+        node = node.parts[0]
+    if isinstance(node, s.Binary) and node.operator == "|":
+        node = node.operands[0]
+    if not isinstance(node, s.Name | s.Attribute):
+        return None
+    targets = machine.evaluate(frame, node).targets
+    return next((one for one in targets if isinstance(one, ProjectAlias)), None)
+
+
+def _stated(
+    machine: Machine, frame: Frame, function: ProjectFunction, entry: Entry, parameter: s.Parameter
+) -> Value:
+    if entry.error and parameter is function.syntax.parameters[0]:
+        return machine.raised.get(entry.error, UNKNOWN)
     annotation = annotation_text(parameter.annotation) if parameter.annotation is not None else ""
     typed = _annotated(machine, frame, parameter)
     if typed.kind == "WebRequest" or (
@@ -89,6 +123,10 @@ def _argument(
         return Value(kind=typed.kind)
     if entry.kind == "fast":
         return injected(machine, frame, function, entry, parameter, typed)
+    if entry.kind == "wsgi" and parameter.name.startswith("start"):
+        return Value(kind=START)
+    if entry.kind == "wsgi":
+        return changed(outside(function, parameter, "remote", "request"), kind="WebRequest.environ")
     if entry.kind in ("flask", "view", "django"):
         return _of_route(machine, frame, function, entry, parameter, annotation)
     if entry.kind in ("falcon", "open"):

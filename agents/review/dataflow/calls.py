@@ -9,7 +9,8 @@ from agents.review.dataflow.instances import instantiate
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import member
 from agents.review.dataflow.project import ProjectClass, ProjectFunction
-from agents.review.dataflow.targets import name_secret
+from agents.review.dataflow.sinks import reach
+from agents.review.dataflow.targets import name_secret, setting
 from agents.review.dataflow.values import UNKNOWN, Value, changed, join
 
 PARTIAL = "functools.partial()"
@@ -144,6 +145,8 @@ def _arguments(machine: Machine, frame: Frame, node: s.Call) -> tuple[list[Value
                 named["**"] = (thing.rest if thing is not None else None) or value
         elif argument.name:
             named[argument.name] = value
+            if argument.name.isupper():
+                setting(machine, frame, argument.name, value, argument.line)
             if value.taints:
                 name_secret(machine, frame, argument.name, value, argument.line)
         else:
@@ -157,6 +160,11 @@ def _call_target(
     if isinstance(target, ProjectFunction):
         return call_function(machine, frame, target, positional, named, line)
     if isinstance(target, ProjectClass):
+        if target.member("find_class") is None and any(
+            base.endswith(".Unpickler") for base in target.library_bases()
+        ):
+            given = {str(index): value for index, value in enumerate(positional)} | named
+            reach(machine, frame, "pickle.Unpickler", given, line, what=target.syntax.name)
         return instantiate(machine, frame, target, positional, named, line)
     return None
 

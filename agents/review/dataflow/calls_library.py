@@ -6,12 +6,15 @@ from agents.review.dataflow import syntax as s
 from agents.review.dataflow.calls_project import unsure
 from agents.review.dataflow.checks import facts_about
 from agents.review.dataflow.containers import container_method
+from agents.review.dataflow.contexts import ESCAPED, ESCAPED_TEXT, formatted
+from agents.review.dataflow.cookies import COOKIE_SPECIALS
 from agents.review.dataflow.encodings import DECODER_SPECIALS
 from agents.review.dataflow.frameworks import FRAMEWORK_SPECIALS
 from agents.review.dataflow.library import SPECIALS, Given
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import item, key_label, sourced
 from agents.review.dataflow.paths import PATH_SPECIALS
+from agents.review.dataflow.querysets import QUERYSET_SPECIALS, chained
 from agents.review.dataflow.rendering import RENDERING_SPECIALS
 from agents.review.dataflow.responses import RESPONSE_SPECIALS
 from agents.review.dataflow.routes import ROUTE_SPECIALS
@@ -23,13 +26,16 @@ from agents.review.dataflow.values import (
     BOOLEAN,
     UNKNOWN,
     Value,
+    built_at,
     changed,
     cleaned,
     is_one,
     join,
     merge_taints,
     part_of,
+    truth,
 )
+from agents.review.dataflow.wsgi import WSGI_SPECIALS
 
 NAME_CHARS_MAX: Final = 60
 _ENDS: Final = frozenset(
@@ -82,6 +88,9 @@ _ALL_SPECIALS: Final = {
     **RESPONSE_SPECIALS,
     **RENDERING_SPECIALS,
     **ROUTE_SPECIALS,
+    **COOKIE_SPECIALS,
+    **WSGI_SPECIALS,
+    **QUERYSET_SPECIALS,
 }
 
 
@@ -114,6 +123,9 @@ def call_library(
         return Value(kind=machine.tables.canonical(f"{path}()"))
     name = node.function.name if isinstance(node.function, s.Attribute) else ""
     if owner is not None:
+        same = chained(frame, owner, name)
+        if same is not None:
+            return same
         found = container_method(machine, frame, owner, name, positional, named, node.line)
         if found is not None:
             return found
@@ -149,7 +161,7 @@ _PASSED_ON: Final = frozenset({"deserialize", "xxe", "random", "trust"})
 
 def _by_tables(machine: Machine, frame: Frame, call: Given, name: str) -> Value:
     """Sources, checks and cleaners as the tables say; else by what the name promises."""
-    tables, path, _node = machine.tables, call.path, call.node
+    tables, path, node = machine.tables, call.path, call.node
     result_path = tables.canonical(f"{path}()") if path else ""
     trust = tables.sources.get(result_path)
     if trust is not None:
@@ -164,14 +176,21 @@ def _by_tables(machine: Machine, frame: Frame, call: Given, name: str) -> Value:
     found = tables.cleaners.get(path)
     if found:
         kinds = frozenset().union(*found)
+        stated = call.named.get("quote")
+        if ESCAPED in kinds and stated is not None and truth(stated) is False:
+            kinds = (kinds - {ESCAPED}) | {ESCAPED_TEXT}
         taints = merge_taints(*(frame.state.taints(value) for value in (*values, *_owned(call.owner))))
         if path in _RAISING and call.positional:
             frame.state.learn(facts_about(frame, call.positional[0], frozenset({ANY})))
         return cleaned(Value(taints=taints, kind=_kind_of_cleaned(path, result_path)), kinds)
     if call.owner is not None:
-        text = text_method(frame, call.owner, name, call.positional, call.named)
+        items, named = call.positional, call.named
+        if name == "format":
+            items, named = formatted(call.owner, items, named)
+        text = text_method(frame, call.owner, name, items, named)
         if text is not None:
-            return text
+            is_built = name in ("format", "format_map", "join")
+            return built_at(text, frame.path, node.line) if is_built else text
         _soak(frame, call, name)
     return _unknown(machine, frame, call, name, result_path)
 

@@ -14,6 +14,7 @@ from agents.review.dataflow.values import (
     Taint,
     Thing,
     Value,
+    built_at,
     changed,
     join,
     join_all,
@@ -52,7 +53,7 @@ def call_function(
     line: int,
 ) -> Value:
     """What a function returns for these arguments; what it does to things and checks is done in `frame` after."""
-    if len(machine.calls) >= CALLS_MAX or function.syntax in machine.calls or machine.is_short_of_steps():
+    if len(machine.calls) >= CALLS_MAX or _is_nested(machine, function) or machine.is_short_of_steps():
         passed = passed_on(frame, [*positional, *named.values()])
         if passed.taints and len(machine.calls) >= CALLS_MAX:
             machine.is_shallow = True
@@ -64,9 +65,10 @@ def call_function(
         result, facts, is_dead, _ = machine.memory[key]
         frame.state.learn(facts)
         frame.dead = frame.dead or is_dead
-        return result if isinstance(result, Value) else UNKNOWN
+        return _built_by_call(frame, result, line) if isinstance(result, Value) else UNKNOWN
     before = frame.state
     inner = Frame(function.module, State(names, before.things.copy(), before.base, before.facts), function)
+    inner.caller, inner.called_at = frame, line
     inner.is_handler = id(function.syntax) in machine.pages
     result = walk(machine, inner)
     after = join_states([state for _, state in inner.returns])
@@ -82,7 +84,34 @@ def call_function(
         for name in function.syntax.globals:  # `nonlocal`
             if function.closure and name in frame.state.names and name in after.names:
                 frame.state.names[name] = after.names[name]
+    return _built_by_call(frame, result, line)
+
+
+NESTED_MAX: Final = 3
+"""Elements of a page inside elements whose texts are looked into."""
+
+
+def _is_nested(machine: Machine, function: ProjectFunction) -> bool:
+    """Whether a function is within itself; texts of elements inside elements are looked into some more times."""
+    if function.syntax not in machine.calls:
+        return False
+    is_text = function.syntax.name in ("__str__", "__html__", "render") and function.receiver is not None
+    return not is_text or machine.calls.count(function.syntax) >= NESTED_MAX
+
+
+def _built_by_call(frame: Frame, result: Value, line: int) -> Value:
+    """A text that the called function put together comes, for its caller, from the call."""
+    if any(taint.built is not None and place_of(frame, taint.built) is None for taint in result.taints):
+        return built_at(result, frame.path, line)
     return result
+
+
+def place_of(frame: Frame, place: tuple[str, int]) -> Frame | None:
+    """The innermost of the walks that are under way that a line belongs to."""
+    around: Frame | None = frame
+    while around is not None and not around.holds(*place):
+        around = around.caller
+    return around
 
 
 def walk(machine: Machine, inner: Frame) -> Value:
@@ -231,7 +260,9 @@ def passed_on(frame: Frame, values: Sequence[Value]) -> Value:
 
 def unsure(taints: Sequence[Taint]) -> tuple[Taint, ...]:
     return tuple(
-        Taint(taint.trust, taint.token, taint.clean, taint.step, False) if taint.is_sure else taint
+        Taint(taint.trust, taint.token, taint.clean, taint.step, False, taint.built)
+        if taint.is_sure
+        else taint
         for taint in taints
     )
 

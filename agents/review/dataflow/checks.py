@@ -30,6 +30,9 @@ PARENTS: Final = "parents"
 """Mark of the folders that a path lies in."""
 ONE_SLASH: Final = "one slash"
 NO_TWO_SLASHES: Final = "no two slashes"
+SCHEME_PART: Final = "scheme part"
+"""Mark of the scheme of an address: checking it keeps out addresses that are scripts."""
+SCHEME_CHECKED: Final = "scheme"
 NO_SLASH_AT_START: Final = "no slash at the start"
 QUOTED: Final = frozenset({"quote at the start", "quote at the end", "no other quote"})
 """What, taken together, makes a text a plain literal of Python."""
@@ -51,6 +54,23 @@ _FORBIDDEN: Final[dict[str, frozenset[str]]] = {
 }
 
 
+_TOGETHER: Final[dict[str, frozenset[str]]] = {
+    "command": frozenset(";|&$`<>\n"),
+    "code": frozenset("("),
+    "sql": frozenset("'\";"),
+    "ldap": frozenset("*()\\"),
+    "xpath": frozenset("'\"["),
+    "redirect": frozenset("/\\"),
+}
+"""Signs of which a value needs one to cause such a flaw."""
+
+
+def kinds_without(signs: frozenset[str]) -> frozenset[str]:
+    """Kinds of flaw that a text without these signs can't cause."""
+    kinds = {kind for kind, needs in _TOGETHER.items() if needs <= signs}
+    return frozenset(kinds.union(*(_FORBIDDEN.get(sign, frozenset()) for sign in signs)))
+
+
 def facts_of(value: Value, outcome: bool) -> frozenset[Fact]:
     """What is known if a condition comes out this way."""
     return value.yes if outcome else value.no
@@ -59,7 +79,9 @@ def facts_of(value: Value, outcome: bool) -> frozenset[Fact]:
 def facts_about(frame: Frame, value: Value, kinds: frozenset[str]) -> frozenset[Fact]:
     """That what a value comes from can't cause these kinds of flaw."""
     if OTHER_PART in value.marks:
-        return NO_FACTS
+        if SCHEME_PART not in value.marks:
+            return NO_FACTS
+        kinds = frozenset({SCHEME_CHECKED})
     if HOST in value.marks:
         kinds = LEADS_ELSEWHERE
     tokens = {taint.token for taint in frame.state.taints(value)}
@@ -135,6 +157,18 @@ def starts_with(frame: Frame, value: Value, given: Value) -> Value:
     taints = frame.state.taints(value)
     if not taints or frame.state.taints(given):
         return BOOLEAN
+    thing = frame.state.the_thing(given)
+    starts = [text_constant(one) or "" for one in (thing.fields.values() if thing is not None else (given,))]
+    found = _starts_with_one(frame, value, given)
+    if starts and all(one.startswith(_PLAIN_STARTS) for one in starts):
+        return changed(found, yes=found.yes | facts_about(frame, value, frozenset({SCHEME_CHECKED})))
+    return found
+
+
+_PLAIN_STARTS: Final = ("http://", "https://", "http", "/", "#", "mailto:")
+
+
+def _starts_with_one(frame: Frame, value: Value, given: Value) -> Value:
     text = text_constant(given)
     if text is not None and text.startswith(".."):
         is_plain = RESOLVED in value.marks

@@ -5,8 +5,8 @@ from typing import Final
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.machine import Frame, Machine
-from agents.review.dataflow.project import ProjectClass, ProjectFunction
-from agents.review.dataflow.regexes import pattern_of
+from agents.review.dataflow.project import ProjectAlias, ProjectClass, ProjectFunction
+from agents.review.dataflow.regexes import calls_in, pattern_of
 from agents.review.dataflow.state import State
 from agents.review.dataflow.values import UNKNOWN, Value
 
@@ -90,6 +90,10 @@ def define_class(machine: Machine, frame: Frame, node: s.Class) -> Value:
     """The class, its body walked once."""
     bases = [_base(machine, frame, base) for base in node.bases]
     found = ProjectClass(node, frame.module, {}, bases, {})
+    for base in bases:
+        for one in base.targets:
+            if isinstance(one, ProjectClass):
+                one.heirs.append(found)
     found.is_data = any(decorator_name(one) in ("dataclass", "define", "frozen") for one in node.decorators)
     outer = frame.state
     frame.state = State(
@@ -101,9 +105,7 @@ def define_class(machine: Machine, frame: Frame, node: s.Class) -> Value:
             if isinstance(statement, s.Assign) and statement.annotation is not None:
                 for target in statement.targets:
                     if isinstance(target, s.Name):
-                        found.annotations[target.name] = annotation_text(statement.annotation)
-                        if isinstance(statement.value, s.Call):
-                            found.patterns[target.name] = pattern_of(statement.value)
+                        _note_field(machine, frame, found, target.name, statement)
             machine.run(frame, [statement])
             if frame.dead:
                 frame.dead = False
@@ -117,6 +119,21 @@ def define_class(machine: Machine, frame: Frame, node: s.Class) -> Value:
         outer.things = frame.state.things
         frame.state = outer
     return Value(targets=(found,))
+
+
+def _note_field(machine: Machine, frame: Frame, owner: ProjectClass, name: str, field: s.Assign) -> None:
+    """The type of a field, and what patterns keep out of it: `constr(pattern=…)`, `Field(pattern=…)`."""
+    annotation = field.annotation
+    if annotation is None:
+        return
+    while isinstance(annotation, s.Unknown) and len(annotation.parts) == 1:
+        annotation = annotation.parts[0]
+    if isinstance(annotation, s.Name | s.Attribute):
+        targets = machine.evaluate(frame, annotation).targets
+        annotation = next((one.node for one in targets if isinstance(one, ProjectAlias)), annotation)
+    owner.annotations[name] = annotation_text(annotation)
+    calls = calls_in(annotation, field.value)
+    owner.patterns[name] = frozenset().union(*map(pattern_of, calls))
 
 
 def _base(machine: Machine, frame: Frame, node: s.Expr) -> Value:

@@ -1,37 +1,26 @@
 """Which sinks are harmless: looked at with all that comes in known, each time with a value that can do nothing there.
 
-That a place is harmless is said only of values that are understood: constants, numbers, and what came from outside and
-was checked or escaped for this place. A value that comes from nobody knows where clears nothing.
+A value of which nothing at all is known, what a foreign call gave or an attribute of something foreign, clears nothing:
+it may be from outside by a way that isn't followed, through a queue or a database.
 """
 
 from typing import Final
 
 from agents.review.dataflow.machine import Frame, Machine, Visit
-from agents.review.dataflow.values import OPAQUE, Value
+from agents.review.dataflow.values import Value
 
 LAST_LINE: Final = 1 << 30
-PLAIN: Final = frozenset({"int", "bool", "float", "str", "bytes", "Path"})
-"""Kinds of which the parts were understood, unless the mark `OPAQUE` says otherwise."""
 
 
 def is_understood(frame: Frame, value: Value) -> bool:
-    """Whether everything that goes into a value is known, or known to be from outside."""
-    if OPAQUE in value.marks:
-        return False
-    if value.constants is not None or value.taints or value.kind in PLAIN:
+    """Whether anything is known of a value, or of what is in it."""
+    if value.constants is not None or value.taints or value.kind or value.prefix:
         return True
     thing = frame.state.the_thing(value)
-    if thing is not None and thing.owner is None:
-        parts = [*thing.fields.values(), *([thing.rest] if thing.rest is not None else [])]
-        return all(part.constants is not None or part.taints or part.kind in PLAIN for part in parts)
-    return bool(value.prefix)
-
-
-def is_opaque(value: Value) -> bool:
-    """Whether what is put into a text can't be judged."""
-    if OPAQUE in value.marks:
-        return True
-    return value.constants is None and not value.taints and value.kind not in PLAIN and not value.references
+    if thing is None:
+        return False
+    parts = [*thing.fields.values(), *([thing.rest] if thing.rest is not None else [])]
+    return any(part.constants is not None or part.taints or part.kind for part in parts)
 
 
 def visit(machine: Machine, frame: Frame, cwe: int, line: int, *, is_harmless: bool) -> None:

@@ -63,7 +63,12 @@ def _shell(frame: Frame, program: Value | None) -> bool:
 
 def _shell_arguments(frame: Frame, given: Given) -> bool:
     """`create_subprocess_exec("sh", "-c", …)`: what follows the program is run by a shell."""
-    return _shell(frame, given.get("0")) and _is_flag(given.get("1"), given.get("2"))
+    if not _shell(frame, given.get("0")):
+        return False
+    for flag, script in (("1", "2"), ("2", "3")):
+        if _is_flag(given.get(flag)):  # what follows a script that is known is `$0`, `$1`, … of it
+            return script not in given or given[script].constants is None
+    return False
 
 
 def _shell_list(frame: Frame, given: Given) -> bool:
@@ -91,6 +96,11 @@ def _allow_pickle(frame: Frame, given: Given) -> bool:
     return value is not None and truth(value) is not False
 
 
+def _not_weights_only(frame: Frame, given: Given) -> bool:
+    value = given.get("weights_only")
+    return value is None or truth(value) is not True
+
+
 def _file(frame: Frame, given: Given) -> bool:
     """An upload is kept under a name: `upload.save(path)`."""
     owner = given.get("self")
@@ -100,7 +110,13 @@ def _file(frame: Frame, given: Given) -> bool:
 
 
 def _no_filter(frame: Frame, given: Given) -> bool:
-    return "filter" not in given and "members" not in given
+    stated = given.get("filter")
+    if stated is not None and (text_constant(stated) == "fully_trusted" or stated.kind in _TRUSTING):
+        return True
+    return stated is None and "members" not in given
+
+
+_TRUSTING: Final = frozenset({"tarfile.fully_trusted_filter"})
 
 
 def _html(frame: Frame, given: Given) -> bool:
@@ -184,6 +200,7 @@ _CONDITIONS: Final[dict[str, Callable[[Frame, Given], bool]]] = {
     "shell_list": _shell_list,
     "shell_spawned": _shell_spawned,
     "allow_pickle": _allow_pickle,
+    "not_weights_only": _not_weights_only,
     "no_filter": _no_filter,
     "html": _html,
     "html_stated": _html_stated,

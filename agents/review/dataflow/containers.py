@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
+from agents.review.dataflow.characters import set_method
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import item
-from agents.review.dataflow.operators import operate
+from agents.review.dataflow.operators import keys_of, operate
 from agents.review.dataflow.texts import HARMLESS_SIGNS
 from agents.review.dataflow.values import (
     NOTHING,
@@ -67,6 +68,11 @@ def _list_method(
 ) -> Value | None:
     state = frame.state
     is_exact = thing.size is not None and len(thing.fields) == thing.size
+    if thing.kind == "set" and positional:
+        found = set_method(frame, owner, thing, name, positional[0])
+        if found is not None:
+            return found
+    _note_exchange(machine, frame, owner, name, positional)
     match name:
         case "append" | "add" | "put" | "put_nowait" if positional:
             state.append(owner, positional[0])
@@ -105,11 +111,30 @@ def _list_method(
     return None
 
 
+def _note_exchange(
+    machine: Machine, frame: Frame, owner: Value, name: str, positional: Sequence[Value]
+) -> None:
+    """Who puts something from outside into a queue of a module, and who takes it out, perhaps in another thread."""
+    number = owner.references[0]
+    if name in ("get", "get_nowait") and frame.function is not None:
+        machine.readers.setdefault(number, {})[id(frame.function.syntax)] = frame.function
+    if number not in machine.things or name not in ("put", "put_nowait") or not positional:
+        return
+    if taints := frame.state.taints(positional[0]):
+        known = machine.things[number]
+        rest = Value(taints=taints) if known.rest is None else join(known.rest, Value(taints=taints))
+        machine.things[number] = Thing(known.kind, {}, rest, None, known.owner)
+        machine.filled.add(number)
+
+
 def _insert(frame: Frame, owner: Value, thing: Thing, positional: Sequence[Value], is_exact: bool) -> None:
     place, content = (constant(0), positional[0]) if len(positional) == 1 else (positional[0], positional[1])
     index = place.constants[0] if is_one(place) and place.constants else None
     if not is_exact or type(index) is not int:
-        frame.state.add(owner, content)
+        inside = join_all(
+            [*thing.fields.values(), *((thing.rest,) if thing.rest is not None else ()), content]
+        )
+        frame.state.set_thing(owner, Thing(thing.kind, {}, inside, None, thing.owner))
         return
     items = [thing.fields[number] for number in range(thing.size or 0)]
     items.insert(index, content)
@@ -126,7 +151,10 @@ def _pop(
     index = place.constants[0] if is_one(place) and place.constants else None
     items = [thing.fields[number] for number in range(thing.size or 0)] if is_exact else []
     if not is_exact or type(index) is not int or not -len(items) <= index < len(items):
-        return frame.state.items(owner) or UNKNOWN
+        inside = frame.state.items(owner) or UNKNOWN
+        if index != -1 and thing.fields:
+            frame.state.set_thing(owner, Thing(thing.kind, {}, inside, None, thing.owner))
+        return inside
     found = items.pop(index)
     frame.state.set_thing(
         owner, msgspec.structs.replace(thing, fields=dict(enumerate(items)), size=len(items))
@@ -177,7 +205,7 @@ def _dict_method(
         case "values" | "popitem":
             return state.put(Thing("list", {}, state.items(owner)))
         case "keys":
-            rest = Value(taints=owner.taints or thing.rest.taints) if thing.rest is not None else None
+            rest = Value(taints=owner.taints or keys_of(thing).taints) if thing.rest is not None else None
             return state.put(
                 Thing("list", {}, join_all([*map(constant, thing.fields), *((rest,) if rest else ())]))
             )
@@ -195,7 +223,7 @@ def _pairs(frame: Frame, thing: Thing, owner: Value) -> Value:
     inside = [*thing.fields.values(), *((thing.rest,) if thing.rest is not None else ())]
     keys: list[Value] = [constant(key) for key in thing.fields]
     if thing.rest is not None:
-        keys.append(Value(taints=thing.rest.taints))
+        keys.append(Value(taints=keys_of(thing).taints))
     if owner.taints:
         keys.append(Value(taints=owner.taints))
     pair = frame.state.put(

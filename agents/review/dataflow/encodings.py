@@ -12,23 +12,6 @@ from agents.review.dataflow.library import Given, Special, taints_of
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.values import Value
 
-_LETTERS: Final = frozenset(
-    {"xss", "sql", "path", "redirect", "ssrf", "command", "header", "log", "xpath", "ldap"}
-)
-_MEANS: Final[dict[str, frozenset[str]]] = {
-    "=json": frozenset({"xss"}),
-    "=base64": frozenset({"xss", "sql", "command", "header", "log", "xpath", "ldap", "redirect"}),
-    "=hex": _LETTERS | {"code", "template"},
-    "=quoted": _LETTERS,
-    "=url": _LETTERS - {"path", "ldap"},
-}
-"""What a value in this encoding can't cause."""
-
-
-def is_clean(clean: frozenset[str], flaw: str) -> bool:
-    """Whether a taint that is clean in these ways can't cause a flaw."""
-    return flaw in clean or any(flaw in _MEANS[mark] for mark in clean if mark in _MEANS)
-
 
 def _decoded(*marks: str) -> Special:
     gone = frozenset(marks)
@@ -74,7 +57,7 @@ _DECODERS: Final = {
         "urllib.parse.parse_qs",
         "urllib.parse.parse_qsl",
     ),
-    ("xss",): ("html.unescape", "xml.sax.saxutils.unescape"),
+    ("xss", "=html", "=text"): ("html.unescape", "xml.sax.saxutils.unescape"),
 }
 DECODER_SPECIALS: Final[dict[str, Special]] = {
     path: _decoded(*marks) for marks, paths in _DECODERS.items() for path in paths

@@ -4,8 +4,9 @@ from typing import Final
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.classes import decorator_name
+from agents.review.dataflow.interfaces import is_application
 from agents.review.dataflow.machine import Frame, Machine
-from agents.review.dataflow.project import Module, ProjectFunction
+from agents.review.dataflow.project import Module, ProjectClass, ProjectFunction
 from agents.review.dataflow.routes import parameters_in
 from agents.review.dataflow.values import text_constant
 
@@ -76,6 +77,7 @@ class Entry:
     Attributes:
         kind: `flask`, `fast`, `view`, `django`, `falcon`, `command`, `event`, `open` for one all of whose parameters
             come from outside, or empty for one that is only called.
+        error: of a handler of exceptions, which class of the project's (by its syntax); 0 for others.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Entry:
         self.kind = kind
         self.parameters = parameters or {}
         self.is_html = is_html
+        self.error: int = 0
 
     @property
     def is_page(self) -> bool:
@@ -102,6 +105,8 @@ def entry_of(machine: Machine, frame: Frame, function: ProjectFunction) -> Entry
             return entry
     routed = machine.routes.get(id(function.syntax))
     owner = function.owner
+    if is_application([parameter.name for parameter in function.syntax.parameters]):
+        return Entry("wsgi")
     if owner is not None and function.syntax.name in HTTP_METHODS:
         bases = owner.library_bases()
         if any(base.startswith(_VIEW_BASES) for base in bases):
@@ -140,6 +145,8 @@ def _by_decorator(machine: Machine, frame: Frame, decorator: s.Expr) -> Entry | 
         return Entry("open")
     if name not in ROUTE_NAMES or not isinstance(decorator, s.Call):
         return None
+    if name in _ERROR_HANDLERS and kind.startswith(("FlaskApp.", "?.")) and decorator.arguments:
+        return _of_errors(machine, frame, decorator)
     pattern = ""
     for argument in decorator.arguments[:2]:
         if not argument.name or argument.name in ("rule", "path"):
@@ -152,6 +159,18 @@ def _by_decorator(machine: Machine, frame: Frame, decorator: s.Expr) -> Entry | 
         is_fast = _imports(frame.module, ("fastapi", "starlette."))
         return Entry("fast" if is_fast else "flask", parameters_in(pattern))
     return None
+
+
+_ERROR_HANDLERS: Final = frozenset({"errorhandler", "app_errorhandler"})
+
+
+def _of_errors(machine: Machine, frame: Frame, decorator: s.Call) -> Entry:
+    """`@app.errorhandler(OwnError)`"""
+    entry = Entry("flask")
+    for target in machine.evaluate(frame, decorator.arguments[0].value).targets:
+        if isinstance(target, ProjectClass):
+            entry.error = id(target.syntax)
+    return entry
 
 
 def _makes_pages(machine: Machine, frame: Frame, decorator: s.Call) -> bool:

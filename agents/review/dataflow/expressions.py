@@ -5,20 +5,26 @@ from typing import Any, Final
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.calls import evaluate_call
+from agents.review.dataflow.characters import other_signs
 from agents.review.dataflow.checks import compare, facts_of
-from agents.review.dataflow.classes import closure_of
+from agents.review.dataflow.classes import annotation_text, closure_of
+from agents.review.dataflow.contexts import percent, placed
+from agents.review.dataflow.cookies import with_flags
+from agents.review.dataflow.library import as_text
 from agents.review.dataflow.machine import Evaluate, Frame, Machine
 from agents.review.dataflow.members import item, member
+from agents.review.dataflow.narrowing import narrow
 from agents.review.dataflow.operators import concatenate, iterated, operate
-from agents.review.dataflow.project import ProjectFunction
+from agents.review.dataflow.project import ProjectAlias, ProjectFunction
 from agents.review.dataflow.state import State, join_states
-from agents.review.dataflow.targets import assign, name_secret
+from agents.review.dataflow.targets import assign, name_secret, setting
 from agents.review.dataflow.values import (
     BOOLEAN,
     NO_FACTS,
     UNKNOWN,
     Thing,
     Value,
+    built_at,
     changed,
     constant,
     is_one,
@@ -61,10 +67,15 @@ def _attribute(machine: Machine, frame: Frame, node: s.Attribute) -> Value:
 
 
 def _index(machine: Machine, frame: Frame, node: s.Index) -> Value:
+    if frame.function is None and annotation_text(node.owner) in _ANNOTATED:
+        return Value(targets=(ProjectAlias(node, frame.module),))
     owner = machine.evaluate(frame, node.owner)
     if isinstance(node.key, s.Slice):
         return _sliced(machine, frame, owner, node.key)
     return item(machine, frame, owner, machine.evaluate(frame, node.key), node.line)
+
+
+_ANNOTATED: Final = frozenset({"Annotated", "typing.Annotated", "typing_extensions.Annotated", "t.Annotated"})
 
 
 def _sliced(machine: Machine, frame: Frame, owner: Value, key: s.Slice) -> Value:
@@ -90,10 +101,17 @@ def _sliced(machine: Machine, frame: Frame, owner: Value, key: s.Slice) -> Value
 
 
 def _binary(machine: Machine, frame: Frame, node: s.Binary) -> Value:
-    value = machine.evaluate(frame, node.operands[0])
-    for operand in node.operands[1:]:
-        value = operate(frame, node.operator, value, machine.evaluate(frame, operand))
-    return value
+    values = [machine.evaluate(frame, operand) for operand in node.operands]
+    if node.operator == "+":
+        values = placed(values)
+    value = values[0]
+    for one in values[1:]:
+        value = operate(
+            frame, node.operator, value, percent(frame, value, one) if node.operator == "%" else one
+        )
+    if node.operator not in ("+", "%"):
+        return value
+    return built_at(with_flags(value, values), frame.path, node.line)
 
 
 def _logic(machine: Machine, frame: Frame, node: s.Logic) -> Value:
@@ -156,7 +174,7 @@ def _compare(machine: Machine, frame: Frame, node: s.Compare) -> Value:
     found: Value | None = None
     for operator, right_node in zip(node.operators, node.rights, strict=True):
         right = machine.evaluate(frame, right_node)
-        one = compare(frame, operator, left, right)
+        one = _of_sets(frame, operator, left, right) or compare(frame, operator, left, right)
         if found is None:
             found = one
         else:
@@ -173,6 +191,15 @@ def _compare(machine: Machine, frame: Frame, node: s.Compare) -> Value:
     return found if found is not None else BOOLEAN
 
 
+def _of_sets(frame: Frame, operator: str, left: Value, right: Value) -> Value | None:
+    """`set(text) <= ALLOWED`"""
+    if operator in ("<=", "<") and left.references:
+        return changed(BOOLEAN, yes=other_signs(frame, left, right))
+    if operator in (">=", ">") and right.references:
+        return changed(BOOLEAN, yes=other_signs(frame, right, left))
+    return None
+
+
 def _conditional(machine: Machine, frame: Frame, node: s.Conditional) -> Value:
     test = machine.evaluate(frame, node.test)
     is_true = truth(test)
@@ -184,6 +211,7 @@ def _conditional(machine: Machine, frame: Frame, node: s.Conditional) -> Value:
     for outcome, branch in ((True, node.yes), (False, node.no)):
         frame.state = before.copy()
         frame.state.learn(facts_of(test, outcome))
+        narrow(machine, frame, node.test, outcome)
         results.append(frame.state.seen(machine.evaluate(frame, branch)))
         states.append(frame.state)
     frame.state = join_states(states) or before
@@ -193,7 +221,9 @@ def _conditional(machine: Machine, frame: Frame, node: s.Conditional) -> Value:
 def _text(machine: Machine, frame: Frame, node: s.Text) -> Value:
     """Parts side by side. What stands alone is what an f-string puts in."""
     values = [machine.evaluate(frame, part) for part in node.parts]
-    return concatenate(frame, values)
+    values = [as_text(machine, frame, one, node.line) if one.references else one for one in values]
+    value = with_flags(concatenate(frame, placed(values)), values)
+    return built_at(value, frame.path, node.line) if len(values) > 1 else value
 
 
 def _sequence(machine: Machine, frame: Frame, node: s.Sequence) -> Value:
@@ -202,7 +232,11 @@ def _sequence(machine: Machine, frame: Frame, node: s.Sequence) -> Value:
     for one in node.items:
         if isinstance(one, s.Star):
             value = machine.evaluate(frame, one.value)
-            inside = frame.state.items(value) if value.references else value
+            known, inside = _spread(frame, value)
+            if rest is None and len(fields) + len(known) < _FIELDS_MAX:
+                fields |= dict(enumerate(known, len(fields)))
+            else:
+                inside = join_all([*known, *((inside,) if inside is not None else ())])
             rest = inside if rest is None else join(rest, inside) if inside is not None else rest
         elif rest is None and len(fields) < _FIELDS_MAX:
             fields[len(fields)] = machine.evaluate(frame, one)
@@ -213,6 +247,17 @@ def _sequence(machine: Machine, frame: Frame, node: s.Sequence) -> Value:
 
 
 _FIELDS_MAX: Final = 64
+
+
+def _spread(frame: Frame, value: Value) -> tuple[list[Value], Value | None]:
+    """Of `*value` the items whose place is known, and all others together."""
+    thing = frame.state.the_thing(value)
+    if thing is None or thing.kind not in ("list", "tuple"):
+        return [], frame.state.items(value) if value.references else value
+    count = next((index for index in range(len(thing.fields) + 1) if index not in thing.fields), 0)
+    others = [one for index, one in thing.fields.items() if type(index) is not int or index >= count]
+    others += [thing.rest] if thing.rest is not None else []
+    return [thing.fields[index] for index in range(count)], join_all(others) if others else None
 
 
 def _star(machine: Machine, frame: Frame, node: s.Star) -> Value:
@@ -234,6 +279,8 @@ def _mapping(machine: Machine, frame: Frame, node: s.Mapping) -> Value:
         key = machine.evaluate(frame, key_node)
         if is_one(key) and key.constants and len(fields) < _FIELDS_MAX:
             fields[key.constants[0]] = value
+            if isinstance(key.constants[0], str) and key.constants[0].isupper():
+                setting(machine, frame, key.constants[0], value, value_node.line)
             if value.taints and isinstance(key.constants[0], str):
                 name_secret(machine, frame, key.constants[0], value, value_node.line)
         else:
@@ -259,7 +306,8 @@ def _comprehension(machine: Machine, frame: Frame, node: s.Comprehension) -> Val
     things = frame.state.things
     frame.state = outer
     outer.things = things
-    made = outer.put(Thing("list" if node.kind == "generator" else node.kind, {}, inside))
+    kind = "list" if node.kind == "generator" else node.kind
+    made = outer.put(Thing(kind, {}, inside, keys=frame.state.seen(key) if key is not None else None))
     if key is not None and key.taints:
         made = changed(made, taints=key.taints)
     return changed(made, yes=yes, no=inside.no) if yes or inside.no else made

@@ -9,12 +9,14 @@ from agents.review.analysers.analysis import Looked
 from agents.review.dataflow.machine import Reached
 from agents.review.dataflow.sinks import severity_of
 from agents.review.dataflow.tables import Flaw
-from agents.review.dataflow.values import Step
+from agents.review.dataflow.values import ANSWER, Step
 from schemas.review import NotReviewed, Severity
 
 SURE: Final = 0.85
 UNSURE: Final = 0.55
 LOCAL: Final = 0.5
+ANSWERED: Final = 0.6
+"""Where another server controls the value, not whoever asks this one."""
 WEAK_CALL: Final = 0.7
 UNSURE_WEAK_CALL: Final = 0.35
 """Where a name says that it is no matter of security: MD5 of a cache's key."""
@@ -35,7 +37,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rule: such as `flow-sql-injection`.
-        trust: who controls the value: `remote`, `local`, `random`; empty for a weak call.
+        trust: who controls the value: `remote`, `local`, `answer` (of another server), `random`; empty for a weak call.
         trace: from the source to the sink; empty for a weak call.
     """
 
@@ -99,6 +101,8 @@ def flow_of(reached: Reached) -> Flow:
         severity = stated if isinstance(stated, Severity) else severity
         confidence = SURE if reached.is_sure else UNSURE
         confidence = min(confidence, rule.confidence, LOCAL if reached.trust == "local" else confidence)
+        if reached.trust == ANSWER:
+            confidence = min(confidence, ANSWERED)
     elif not reached.is_sure:
         confidence = UNSURE_WEAK_CALL
     return Flow(

@@ -6,7 +6,9 @@ from agents.review.dataflow.checks import facts_about
 from agents.review.dataflow.conditions import CONTENT_TYPE, RESOLVES
 from agents.review.dataflow.library import Given, Special, taints_of
 from agents.review.dataflow.machine import Frame, Machine
+from agents.review.dataflow.pages import places_in
 from agents.review.dataflow.regexes import is_whole, kinds_held_off, removed_by
+from agents.review.dataflow.sinks import reach, weak_call
 from agents.review.dataflow.texts import split_text
 from agents.review.dataflow.values import (
     FALSE,
@@ -19,6 +21,7 @@ from agents.review.dataflow.values import (
     changed,
     cleaned,
     constant,
+    merge_taints,
     text_constant,
     truth,
 )
@@ -27,6 +30,9 @@ PATTERN: Final = "pattern:"
 """Begins the mark of a compiled regular expression; its text follows."""
 ESCAPES: Final = "escapes"
 """Mark of a template whose values are escaped."""
+PLAIN: Final = "escapes nothing"
+"""Mark of an environment that was made without escaping, and of its templates for pages."""
+_PAGE_ENDINGS: Final = (".html", ".htm", ".xhtml", ".svg", ".html.j2", ".html.jinja", ".html.jinja2")
 _EXTERNAL: Final = (
     "external-general-entities",
     "external-parameter-entities",
@@ -106,7 +112,7 @@ def _environment(machine: Machine, frame: Frame, call: Given) -> Value:
     """Escapes only if it is told to."""
     stated = call.named.get("autoescape")
     escapes = stated is not None and truth(stated) is not False
-    return Value(kind="JinjaEnvironment", marks=frozenset({ESCAPES}) if escapes else frozenset())
+    return Value(kind="JinjaEnvironment", marks=frozenset({ESCAPES if escapes else PLAIN}))
 
 
 def _template(machine: Machine, frame: Frame, call: Given) -> Value:
@@ -117,13 +123,18 @@ def _template(machine: Machine, frame: Frame, call: Given) -> Value:
     stated = call.named.get("autoescape")
     if stated is not None and truth(stated) is True:
         marks = marks | {ESCAPES}
+    name = text_constant(call.argument(0, "name")) or ""
+    if call.path.endswith(".from_string") or not name.endswith(_PAGE_ENDINGS):
+        marks = marks - {PLAIN}
     return Value(kind="JinjaTemplate", marks=marks)
 
 
 def _render(machine: Machine, frame: Frame, call: Given) -> Value:
     value = Value(taints=taints_of(frame, call.everything), kind="str")
-    escapes = call.owner is not None and ESCAPES in call.owner.marks
-    return cleaned(value, frozenset({"xss"})) if escapes else value
+    marks = call.owner.marks if call.owner is not None else frozenset()
+    if PLAIN in marks and value.taints:  # told here, so not again where the page is sent
+        reach(machine, frame, "template.unescaped", {"0": value}, call.node.line, what="render")
+    return cleaned(value, frozenset({"xss"})) if marks & {ESCAPES, PLAIN} else value
 
 
 def _render_string(machine: Machine, frame: Frame, call: Given) -> Value:
@@ -131,15 +142,23 @@ def _render_string(machine: Machine, frame: Frame, call: Given) -> Value:
     source = call.argument(0, "source")
     given = [*call.positional[1:], *call.named.values()]
     text = text_constant(source) or ""
-    value = Value(taints=taints_of(frame, given), kind="str")
-    is_raw = "|safe" in text.replace(" ", "") or "autoescapefalse" in text.replace(" ", "")
-    return value if is_raw else cleaned(value, frozenset({"xss"}))
+    raw = {place.name for place in places_in("", text)}
+    unescaped = taints_of(frame, [value for name, value in call.named.items() if name in raw or "*" in name])
+    escaped = cleaned(Value(taints=taints_of(frame, given)), frozenset({"xss"}))
+    taints = merge_taints(unescaped, escaped.taints) if raw else escaped.taints
+    return Value(taints=taints, kind="str")
 
 
 def _send_header(machine: Machine, frame: Frame, call: Given) -> Value:
     name = text_constant(call.argument(0))
     if name is not None and name.lower() == "content-type" and call.owner is not None:
         frame.state.set_field(call.owner, CONTENT_TYPE, call.argument(1))
+    elif name is not None and name.lower() == "set-cookie" and len(call.positional) > 1:
+        given = {"0": call.positional[1]}
+        if text_constant(given["0"]) is not None or "cookie:plain" in given["0"].marks:
+            weak_call(
+                machine, frame, "header.set-cookie", given, call.node.line, call.node.line, what="cookie"
+            )
     return NOTHING
 
 

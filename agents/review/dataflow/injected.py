@@ -9,13 +9,12 @@ from agents.review.dataflow.entries import Entry
 from agents.review.dataflow.instances import instantiate, is_safe_type
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.project import ProjectClass, ProjectFunction
-from agents.review.dataflow.regexes import pattern_of
+from agents.review.dataflow.regexes import calls_in, pattern_of
 from agents.review.dataflow.routes import SAFE_CONVERTERS
 from agents.review.dataflow.values import UNKNOWN, Step, Taint, Thing, Value, changed, cleaned
 
 MODELS_DEPTH_MAX: Final = 3
 """Models inside models."""
-_ANNOTATION_NODES_MAX: Final = 20
 
 
 def outside(function: ProjectFunction, parameter: s.Parameter, trust: str, what: str) -> Value:
@@ -35,7 +34,7 @@ def injected(
     typed: Value,
 ) -> Value:
     """What a parameter of a FastAPI handler, or of a dependency, is."""
-    calls = _calls_in(parameter)
+    calls = calls_in(parameter.annotation, parameter.default)
     for call in calls:
         if annotation_text(call.function).endswith(("Depends", "Security")):
             return _depends(machine, frame, function, call, typed)
@@ -92,26 +91,9 @@ def _part(value: Value, name: str) -> Value:
     return Value(taints=tuple(parts))
 
 
-def _calls_in(parameter: s.Parameter) -> list[s.Call]:
-    """`Depends(…)`, `Query(…)` and their like: as the default, or within `Annotated[…]`."""
-    stack: list[s.Expr] = [one for one in (parameter.annotation, parameter.default) if one is not None]
-    found: list[s.Call] = []
-    for _ in range(_ANNOTATION_NODES_MAX):
-        if not stack:
-            break
-        match stack.pop():
-            case s.Call() as call:
-                found.append(call)
-            case s.Index(owner=owner, key=key):
-                stack += [owner, key]
-            case s.Sequence(items=inside) | s.Unknown(parts=inside):
-                stack += inside
-    return found
-
-
 def _held_off(calls: list[s.Call]) -> frozenset[str]:
     """Kinds of flaw that a stated pattern keeps out: `Query(pattern="^[a-z]+$")`."""
-    return frozenset().union(*(pattern_of(call) for call in calls))
+    return frozenset().union(*map(pattern_of, calls))
 
 
 def _depends(

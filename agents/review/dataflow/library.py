@@ -1,6 +1,6 @@
 """Functions of libraries that need more than a table: what they do with containers, texts, paths and checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from agents.review.dataflow import syntax as s
 from agents.review.dataflow.calls_project import call_function
 from agents.review.dataflow.instances import instantiate
 from agents.review.dataflow.machine import Frame, Machine
-from agents.review.dataflow.members import member
+from agents.review.dataflow.members import member, of_environment
 from agents.review.dataflow.operators import iterated
 from agents.review.dataflow.project import ProjectClass, ProjectFunction
 from agents.review.dataflow.values import (
@@ -57,7 +57,7 @@ def taints_of(frame: Frame, values: list[Value]) -> tuple[Any, ...]:
 
 def _text(machine: Machine, frame: Frame, call: Given) -> Value:
     """`str(x)` and its like."""
-    value = call.argument(0)
+    value = as_text(machine, frame, call.argument(0), call.node.line)
     if is_one(value) and value.constants:
         one = value.constants[0]
         if call.path in ("builtins.str", "builtins.format") and not isinstance(one, bytes):
@@ -66,24 +66,59 @@ def _text(machine: Machine, frame: Frame, call: Given) -> Value:
     return Value(taints=frame.state.taints(value), prefix=value.prefix, kind="str", marks=value.marks)
 
 
+def as_text(machine: Machine, frame: Frame, value: Value, line: int) -> Value:
+    """An instance of the project's class as the text that its `__str__` makes; anything else as it is."""
+    results: list[Value] = []
+    for number in value.references:
+        thing = frame.state.thing(number)
+        method = (
+            thing.owner.member("__str__")
+            if thing is not None and isinstance(thing.owner, ProjectClass)
+            else None
+        )
+        if method is None:
+            return value
+        one = Value(references=(number,))
+        results += [
+            call_function(machine, frame, target, [], {}, line)
+            for target in member(machine, frame, one, "__str__", line).targets
+            if isinstance(target, ProjectFunction)
+        ]
+    return join_all([*results, Value(taints=value.taints)] if value.taints else results) if results else value
+
+
 def _collection(kind: str) -> Special:
     def make(machine: Machine, frame: Frame, call: Given) -> Value:
         value = call.argument(0)
         if not call.positional:
             return frame.state.put(Thing(kind, {}, None, 0))
         thing = frame.state.the_thing(value)
+        signs = text_constant(value)
+        if signs is not None and len(signs) <= _SIGNS_MAX:
+            fields: dict[Any, Value] = dict(enumerate(map(constant, signs)))
+            return frame.state.put(Thing(kind, fields, None, len(signs)))
         if (
             thing is not None
             and thing.kind != "dict"
             and thing.size is not None
             and len(thing.fields) == thing.size
         ):
-            is_same = call.path in ("builtins.list", "builtins.tuple", "builtins.iter", "collections.deque")
+            is_same = call.path not in ("builtins.sorted", "builtins.reversed")
             if is_same:
                 return frame.state.put(Thing(kind, thing.fields, None, thing.size))
         return frame.state.put(Thing(kind, {}, iterated(frame, value)))
 
     return make
+
+
+_SIGNS_MAX: Final = 64
+"""Of a text of which a list or a set is made."""
+
+
+def _queue(machine: Machine, frame: Frame, call: Given) -> Value:
+    """A list; how long it may be doesn't matter."""
+    kind = "set" if "Lifo" in call.path or "Priority" in call.path else "list"
+    return frame.state.put(Thing(kind, {}, None, 0))
 
 
 def _mapping(machine: Machine, frame: Frame, call: Given) -> Value:
@@ -109,24 +144,32 @@ def _config(machine: Machine, frame: Frame, call: Given) -> Value:
     return frame.state.put(Thing("Config", {}))
 
 
-def call_value(machine: Machine, frame: Frame, value: Value, given: list[Value], line: int) -> Value:
+def call_value(
+    machine: Machine,
+    frame: Frame,
+    value: Value,
+    given: list[Value],
+    line: int,
+    named: Mapping[str, Value] | None = None,
+) -> Value:
     """Call whatever function of the project a value is; of its origin if it is none."""
     results = []
+    by_name = named or {}
     for target in value.targets:
         if isinstance(target, ProjectFunction):
-            results.append(call_function(machine, frame, target, given, {}, line))
+            results.append(call_function(machine, frame, target, given, by_name, line))
         elif isinstance(target, ProjectClass):
-            results.append(instantiate(machine, frame, target, given, {}, line))
+            results.append(instantiate(machine, frame, target, given, by_name, line))
     thing = frame.state.the_thing(value)
     if thing is not None and isinstance(thing.owner, ProjectClass):
         results += [
-            call_function(machine, frame, target, given, {}, line)
+            call_function(machine, frame, target, given, by_name, line)
             for target in member(machine, frame, value, "__call__", line).targets
             if isinstance(target, ProjectFunction)
         ]
     if results:
         return join_all(results)
-    result = Value(taints=taints_of(frame, given))
+    result = Value(taints=taints_of(frame, [*given, *by_name.values()]))
     kinds = machine.tables.cleaners.get(value.kind) if value.kind else []
     return cleaned(result, frozenset().union(*kinds)) if kinds else result
 
@@ -184,13 +227,27 @@ def _same(machine: Machine, frame: Frame, call: Given) -> Value:
     return call.argument(0)
 
 
+def _environment(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`os.environ.get(name, default)`"""
+    name = text_constant(call.argument(0, "key"))
+    found = of_environment(frame, name, call.node.line) if name is not None else UNKNOWN
+    return join_all([found, *call.positional[1:], *call.named.values()])
+
+
+def _code(machine: Machine, frame: Frame, call: Given) -> Value:
+    """`compile(source, …)`: harmless until it is run."""
+    return Value(taints=frame.state.taints(call.argument(0, "source")))
+
+
 def _later(index: int) -> Special:
     """A function that is handed on together with its arguments: `executor.submit(f, x)`."""
 
     def run(machine: Machine, frame: Frame, call: Given) -> Value:
-        return call_value(
-            machine, frame, call.argument(index, "func"), call.positional[index + 1 :], call.node.line
-        )
+        function = call.argument(index, "func", "target", "task")
+        named = {name: one for name, one in call.named.items() if name not in ("func", "target", "task")}
+        result = call_value(machine, frame, function, call.positional[index + 1 :], call.node.line, named)
+        frame.dead = False
+        return result
 
     return run
 
@@ -199,7 +256,10 @@ def _thread(machine: Machine, frame: Frame, call: Given) -> Value:
     given = call.named.get("args", UNKNOWN)
     thing = frame.state.the_thing(given)
     values = [thing.fields[index] for index in sorted(thing.fields)] if thing is not None else []
-    call_value(machine, frame, call.argument(1, "target"), values, call.node.line)
+    keyed = frame.state.the_thing(call.named.get("kwargs", UNKNOWN))
+    named = {str(name): one for name, one in keyed.fields.items()} if keyed is not None else {}
+    call_value(machine, frame, call.argument(1, "target"), values, call.node.line, named)
+    frame.dead = False  # one that never ends is another thread's
     return Value(kind="threading.Thread()")
 
 
@@ -226,6 +286,9 @@ def _partial(machine: Machine, frame: Frame, call: Given) -> Value:
 SPECIALS: Final[dict[str, Special]] = {
     "functools.partial": _partial,
     "builtins.str.maketrans": _same,
+    "builtins.compile": _code,
+    "os.environ.get": _environment,
+    "os.getenv": _environment,
     "builtins.str": _text,
     "builtins.repr": _text,
     "builtins.bytes": _text,
@@ -243,10 +306,12 @@ SPECIALS: Final[dict[str, Special]] = {
     "builtins.reversed": _collection("list"),
     "builtins.iter": _collection("list"),
     "collections.deque": _collection("list"),
-    "queue.Queue": _collection("list"),
-    "queue.SimpleQueue": _collection("list"),
-    "queue.LifoQueue": _collection("set"),
-    "asyncio.Queue": _collection("list"),
+    "queue.Queue": _queue,
+    "queue.SimpleQueue": _queue,
+    "queue.LifoQueue": _queue,
+    "queue.PriorityQueue": _queue,
+    "asyncio.Queue": _queue,
+    "multiprocessing.Queue": _queue,
     "builtins.dict": _mapping,
     "collections.OrderedDict": _mapping,
     "collections.ChainMap": _mapping,
@@ -277,6 +342,15 @@ SPECIALS: Final[dict[str, Special]] = {
     "asyncio.to_thread": _later(0),
     "?.submit": _later(0),
     "?.add_task": _later(0),
+    "fastapi.BackgroundTasks.add_task": _later(0),
+    "fastapi.BackgroundTasks().add_task": _later(0),
+    "fastapi.background.BackgroundTasks.add_task": _later(0),
+    "starlette.background.BackgroundTasks.add_task": _later(0),
+    "starlette.background.BackgroundTasks().add_task": _later(0),
+    "starlette.background.BackgroundTask": _later(0),
+    "threading.Timer": _later(1),
+    "asyncio.get_event_loop().run_in_executor": _later(1),
+    "asyncio.get_running_loop().run_in_executor": _later(1),
     "?.run_in_executor": _later(1),
     "starlette.concurrency.run_in_threadpool": _later(0),
     "fastapi.concurrency.run_in_threadpool": _later(0),

@@ -7,6 +7,7 @@ from tree_sitter import Node
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.lower_expressions import line_of, named_of
+from agents.review.dataflow.lower_patterns import pattern_of_case
 
 if TYPE_CHECKING:
     from agents.review.dataflow.lower import Lowering
@@ -259,39 +260,12 @@ def _match(low: "Lowering", node: Node, found: list[s.Stmt]) -> None:
         cases.append(
             s.Case(
                 line_of(child),
-                _pattern(low, patterns, child),
+                pattern_of_case(low, patterns, child),
                 low.expr(guards[0]) if guards else None,
                 low.block(child.child_by_field_name("consequence")),
             )
         )
     found.append(s.Match(line_of(node), subject, cases))
-
-
-def _pattern(low: "Lowering", patterns: list[Node], clause: Node) -> s.Pattern:
-    """Literals, alternatives of literals, a name or `_` are understood; all else only binds its names."""
-    line = line_of(clause)
-    if len(patterns) == 1:
-        text = low.text(patterns[0]).strip()
-        inner = named_of(patterns[0])
-        if text == "_":
-            return s.Pattern(line, None, [], True)
-        if len(inner) == 1 and inner[0].type == "dotted_name" and "." not in text:
-            return s.Pattern(line, None, [text], True)
-        if len(inner) == 1:
-            options = named_of(inner[0]) if inner[0].type == "union_pattern" else inner
-            if all(option.type in _LITERALS for option in options):
-                return s.Pattern(line, [low.expr(option) for option in options], [])
-    names: list[str] = []
-    stack = list(patterns)
-    while stack and len(names) < 100:
-        node = stack.pop()
-        if node.type == "identifier":
-            names.append(low.text(node))
-        stack.extend(node.named_children)
-    return s.Pattern(line, None, names)
-
-
-_LITERALS: Final = frozenset({"string", "concatenated_string", "integer", "float", "true", "false", "none"})
 
 
 def _jump(make: "type[s.Break] | type[s.Continue]") -> Callable[["Lowering", Node, list[s.Stmt]], None]:

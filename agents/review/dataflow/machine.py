@@ -65,10 +65,20 @@ class Frame:
     breaks: list[list[State]] = field(default_factory=list)
     continues: list[list[State]] = field(default_factory=list)
     is_handler: bool = False
+    caller: "Frame | None" = None
+    called_at: int = 0
+    """Line of the caller."""
 
     @property
     def path(self) -> str:
         return self.module.path
+
+    def holds(self, path: str, line: int) -> bool:
+        """Whether a line is one of the function that is walked."""
+        if path != self.module.path or self.function is None:
+            return path == self.module.path
+        syntax = self.function.syntax
+        return syntax.line <= line <= (syntax.end_line or syntax.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,14 @@ class Machine:
         self.is_shallow = False
         """Whether the current walk left calls out."""
         self.calls: list[s.Function] = []
+        self.raised: dict[int, Value] = {}
+        """What went into exceptions of the project's classes, by the class's syntax."""
+        self.readers: dict[int, dict[int, ProjectFunction]] = {}
+        """Functions that take things out of a module's list, by its number: what others put in comes out there."""
+        self.filled: set[int] = set()
+        """Lists of modules into which something from outside was put."""
+        self.thrown: list[Value] = []
+        """What went into the texts of exceptions, in the order they were raised in this walk."""
         self._depth = 0
 
     def evaluate(self, frame: Frame, node: s.Expr) -> Value:
@@ -173,6 +191,7 @@ class Machine:
         self.is_shallow = False
         self._depth = 0
         self.calls.clear()
+        self.thrown.clear()
         self._look_at_limits()
 
     def is_short_of_steps(self) -> bool:
@@ -203,7 +222,7 @@ class Machine:
             raise GaveUp("out of time")
 
 
-_TRUSTS: Final = {"remote": 0, "": 0, "random": 0, "local": 1}
+_TRUSTS: Final = {"remote": 0, "": 0, "random": 0, "answer": 1, "local": 1}
 
 
 def _rank(reached: Reached) -> tuple[int, bool, int]:

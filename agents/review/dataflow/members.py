@@ -5,8 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from agents.review.dataflow.calls_project import call_function, run_module
-from agents.review.dataflow.checks import HOST, OTHER_PART, PARENTS, facts_about
+from agents.review.dataflow.checks import HOST, OTHER_PART, PARENTS, SCHEME_PART, facts_about
 from agents.review.dataflow.forms import checked_data
+from agents.review.dataflow.interfaces import from_request
 from agents.review.dataflow.machine import SHARED, Frame, Machine
 from agents.review.dataflow.project import Module, ProjectClass, ProjectFunction, namespace
 from agents.review.dataflow.values import (
@@ -148,7 +149,8 @@ def _of_path(machine: Machine, frame: Frame, owner: Value, name: str, line: int)
         if name in HOSTS:
             value = changed(value, marks=owner.marks | {HOST}, no=facts_about(frame, owner, LEADS_ELSEWHERE))
         elif name in OTHER_PARTS:
-            value = changed(value, marks=owner.marks | {OTHER_PART})
+            marks = {OTHER_PART, SCHEME_PART} if name == "scheme" else {OTHER_PART}
+            value = changed(value, marks=owner.marks | marks)
         elif name in ("name", "stem") and owner.kind == "Path":
             value = cleaned(value, frozenset({"path"}))
         elif name == "parents":
@@ -188,6 +190,9 @@ _NAMES: Final = {
 
 def item(machine: Machine, frame: Frame, owner: Value, key: Value, line: int) -> Value:
     """`owner[key]`"""
+    chosen = tuple(taint for taint in key.taints if taint.trust == "random")
+    if chosen and not owner.taints:  # letters that random numbers choose are as predictable as they
+        return Value(taints=chosen)
     if owner.references:
         return _item_of_things(frame, owner, key)
     if is_one(owner) and is_one(key) and owner.constants and key.constants:
@@ -195,6 +200,8 @@ def item(machine: Machine, frame: Frame, owner: Value, key: Value, line: int) ->
             return constant(owner.constants[0][key.constants[0]])
         except (TypeError, LookupError):
             return UNKNOWN
+    if owner.kind == "os.environ" and is_one(key) and key.constants:
+        return of_environment(frame, str(key.constants[0]), line)
     kind = (
         machine.tables.canonical(f"{owner.kind}[]")
         if owner.kind and owner.kind not in ("str", "bytes")
@@ -204,6 +211,16 @@ def item(machine: Machine, frame: Frame, owner: Value, key: Value, line: int) ->
         return Value(kind=kind, taints=())
     value = part_of(owner, key_label(key, line))
     return Value(taints=_named(value.taints, key), kind=kind if owner.kind in _KEPT else "")
+
+
+def of_environment(frame: Frame, name: str, line: int) -> Value:
+    """A variable of the environment: part of the request, if a web server sets it for a CGI script."""
+    if not from_request(name):
+        return UNKNOWN
+    taint = Taint(
+        "remote", f"os.environ[{name!r}]", frozenset(), Step(frame.path, line, f"environ[{name!r}]")
+    )
+    return Value(taints=(taint,))
 
 
 _KEPT: Final = frozenset({"sys.argv", "WebRequest.files", "WebRequest.FILES"})

@@ -1,18 +1,18 @@
 """Operators on values: texts put together, lists joined, and what a loop over something gives."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
-from agents.review.dataflow.clearing import is_opaque
+from agents.review.dataflow.characters import common_signs, other_signs
 from agents.review.dataflow.folding import fold, fold_text
 from agents.review.dataflow.machine import Frame
 from agents.review.dataflow.values import (
     LEADS_ELSEWHERE,
-    OPAQUE,
     UNKNOWN,
     Thing,
     Value,
     beginning,
+    changed,
     cleaned,
     constant,
     is_one,
@@ -34,10 +34,15 @@ def operate(frame: Frame, operator: str, left: Value, right: Value) -> Value:
         return _lists(frame, left, right)
     if operator == "/" and left.kind == "Path":
         return Value(taints=merge_taints(left.taints, right.taints), kind="Path")
+    if operator == "|" and (left.references or right.references):
+        return _united(frame, left, right)
     if operator == "*" and left.references:
         return left
     if operator == "&" and (left.references or right.references):  # only what is in both
-        return min(left, right, key=lambda one: bool(frame.state.taints(one)))
+        found = min(left, right, key=lambda one: bool(frame.state.taints(one)))
+        return changed(found, no=common_signs(frame, left, right))
+    if operator == "-" and left.references:  # what is in the first only
+        return changed(left, no=other_signs(frame, left, right))
     taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
     if operator in ("-", "//", "**", "<<", ">>", "@", "^"):
         return Value(taints=tuple(taint for taint in taints if taint.trust == "random"), kind="int")
@@ -47,10 +52,7 @@ def operate(frame: Frame, operator: str, left: Value, right: Value) -> Value:
             return Value(kind="str", marks=frozenset({SCHEME}))
         right = cleaned(right, LEADS_ELSEWHERE)
         taints = merge_taints(frame.state.taints(left), frame.state.taints(right))
-    marks = opaque_of(left, right)
-    return Value(
-        taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "", marks=marks
-    )
+    return Value(taints=taints, prefix=prefix or None, kind="str" if operator == "+" and prefix else "")
 
 
 SCHEME: Final = "scheme"
@@ -91,7 +93,7 @@ def _formatted(frame: Frame, left: Value, right: Value) -> Value:
         return folded
     if not prefix and beginning(left).startswith("%s") and given:
         prefix = beginning(given[0])
-    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(left, *(chosen or given)))
+    return Value(taints=taints, prefix=prefix or None, kind="str")
 
 
 _CONVERSION = re.compile(r"%[-+ #0]*(?:\d+|\*)?(?:\.\d+)?([a-zA-Z%])")
@@ -145,6 +147,26 @@ def _lists(frame: Frame, left: Value, right: Value) -> Value:
     return frame.state.put(Thing("list", {}, join_all(parts) if parts else None))
 
 
+def _united(frame: Frame, left: Value, right: Value) -> Value:
+    """`{…} | {…}`: of dictionaries the right one wins; of sets it is all that is in either."""
+    one, other = frame.state.the_thing(left), frame.state.the_thing(right)
+    kinds = {thing.kind for thing in (one, other) if thing is not None}
+    if kinds != {"dict"}:
+        return _lists(frame, left, right)
+    fields: dict[Any, Value] = {}
+    rest: Value | None = None
+    for value, thing in ((left, one), (right, other)):
+        if thing is None:  # it may hold any of the keys
+            unknown = Value(taints=frame.state.taints(value))
+            fields = {key: join(known, unknown) for key, known in fields.items()}
+            rest = unknown if rest is None else join(rest, unknown)
+            continue
+        fields |= thing.fields
+        if thing.rest is not None:
+            rest = thing.rest if rest is None else join(rest, thing.rest)
+    return frame.state.put(Thing("dict", fields, rest))
+
+
 def concatenate(frame: Frame, values: list[Value]) -> Value:
     """One text of several values, whatever they are."""
     if all(is_one(value) for value in values):
@@ -160,16 +182,14 @@ def concatenate(frame: Frame, values: list[Value]) -> Value:
         prefix += beginning(value) if not (is_one(value) and value.constants) else str(value.constants[0])
         if not is_one(value):
             break
-    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(*values))
+    return Value(taints=taints, prefix=prefix or None, kind="str")
 
 
-def opaque_of(*parts: Value) -> frozenset[str]:
-    """The mark of a text of such parts, if one of them can't be judged."""
-    return _OPAQUE if any(map(is_opaque, parts)) else _NO_MARKS
-
-
-_OPAQUE: Final = frozenset({OPAQUE})
-_NO_MARKS: Final[frozenset[str]] = frozenset()
+def keys_of(thing: Thing) -> Value:
+    """Keys of a dictionary that aren't known one by one; if nothing is said of them, they come from where values do."""
+    if thing.keys is not None:
+        return thing.keys
+    return Value(taints=thing.rest.taints) if thing.rest is not None else UNKNOWN
 
 
 def iterated(frame: Frame, value: Value) -> Value:
@@ -178,7 +198,7 @@ def iterated(frame: Frame, value: Value) -> Value:
         thing = frame.state.the_thing(value)
         if thing is not None and thing.kind == "dict":
             keys = [constant(key) for key in thing.fields]
-            rest = [Value(taints=thing.rest.taints)] if thing.rest is not None else []
+            rest = [keys_of(thing)] if thing.rest is not None else []
             found = join_all([*keys, *rest]) if keys or rest else UNKNOWN
         else:
             found = frame.state.items(value) or UNKNOWN

@@ -68,7 +68,7 @@ class Pages:
             if path is None:
                 continue
             text = self._read(path)
-            found |= dict.fromkeys(_places(path, text))
+            found |= dict.fromkeys(places_in(path, text))
             for inner in _included(text) if depth < INCLUDES_DEPTH_MAX else ():
                 if inner not in seen:
                     seen.add(inner)
@@ -112,7 +112,7 @@ def _included(text: str) -> list[str]:
     ]
 
 
-def _places(path: str, text: str) -> list[Unescaped]:
+def places_in(path: str, text: str) -> list[Unescaped]:
     """Places of one template; names that a loop or `set` gives stand for what they are of."""
     found: list[Unescaped] = []
     aliases: dict[str, str] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from agents.review.dataflow.syntax import Class, Function, Import, Stmt
+from agents.review.dataflow.syntax import Class, Expr, Function, Import, Stmt
 from agents.review.dataflow.values import Value
 
 SUFFIX_PARTS_MAX: Final = 6
@@ -54,6 +54,8 @@ class ProjectClass:
     is_data: bool = False
     patterns: dict[str, frozenset[str]] = field(default_factory=dict)
     """Kinds of flaw that the pattern of a model's field keeps out."""
+    heirs: list["ProjectClass"] = field(default_factory=list)
+    """Classes of the project that inherit from it directly."""
 
     def lineage(self) -> list["ProjectClass"]:
         """The class and those that it inherits from, nearest first."""
@@ -104,6 +106,14 @@ class ProjectFunction:
 
     def __hash__(self) -> int:
         return id(self.syntax)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ProjectAlias:
+    """`Name = Annotated[…]`: a type that annotations mean by its name, with what is said of it."""
+
+    node: Expr
+    module: Module
 
 
 class Project:

@@ -3,12 +3,14 @@
 Only characters count: whether any text that matches as a whole may hold a quote, a slash, a blank.
 """
 
+import re
 from typing import Final
 
 from agents.review.dataflow import syntax as s
 from agents.review.dataflow.values import ANY
 
 PATTERN_CHARS_MAX: Final = 400
+_ANNOTATION_NODES_MAX: Final = 20
 _EVERYTHING: Final = frozenset("'\"/\\:;|&$`<>(){}*= \n.")
 _NEEDS: Final[dict[str, frozenset[str]]] = {
     "sql": frozenset("'\" ;("),
@@ -34,6 +36,24 @@ def kinds_held_off(pattern: str) -> frozenset[str]:
     """Kinds of flaw that no text made only of what `pattern` allows can cause."""
     allowed = allowed_signs(pattern)
     kinds = frozenset(kind for kind, needs in _NEEDS.items() if not needs & allowed)
+    if "redirect" not in kinds and "\\" not in allowed and _OWN_PATH.match(pattern):
+        kinds |= {"redirect"}
+    if _ADDRESS.match(pattern):
+        kinds |= {"scheme"}
+    return frozenset({ANY}) if len(kinds - {"scheme"}) == len(_NEEDS) else kinds
+
+
+_ADDRESS: Final = re.compile(r"(?:\^|\\A)?(?:https?|http|https\?|\(\?:https?\)|/)(?::|\\/|/|[\w(\[])")
+"""A pattern of what isn't the address of a script: another scheme, or a path."""
+_OWN_PATH: Final = re.compile(
+    r"(?:\^|\\A)?/(?:\((?:\?:)?)?(?:\\w|[A-Za-z0-9]|\[(?!\^)(?:[\w.~%-]|\\[wd])+\])(?![*?{|])"
+)
+"""A pattern of a path of this site: after the first slash stands something else than another one."""
+
+
+def kinds_held_off_by_signs(signs: frozenset[str]) -> frozenset[str]:
+    """Kinds of flaw that no text made only of these signs can cause."""
+    kinds = frozenset(kind for kind, needs in _NEEDS.items() if not needs & signs)
     return frozenset({ANY}) if len(kinds) == len(_NEEDS) else kinds
 
 
@@ -63,6 +83,23 @@ def pattern_of(call: s.Call) -> frozenset[str]:
         if isinstance(node.value, str) and is_whole(node.value, "search"):
             return kinds_held_off(node.value)
     return frozenset()
+
+
+def calls_in(*nodes: s.Expr | None) -> list[s.Call]:
+    """`Depends(…)`, `Query(…)` and their like in an annotation or a default, within `Annotated[…]` too."""
+    stack: list[s.Expr] = [one for one in nodes if one is not None]
+    found: list[s.Call] = []
+    for _ in range(_ANNOTATION_NODES_MAX):
+        if not stack:
+            break
+        match stack.pop():
+            case s.Call() as call:
+                found.append(call)
+            case s.Index(owner=owner, key=key):
+                stack += [owner, key]
+            case s.Sequence(items=inside) | s.Unknown(parts=inside):
+                stack += inside
+    return found
 
 
 def allowed_signs(pattern: str) -> frozenset[str]:

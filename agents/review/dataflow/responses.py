@@ -11,6 +11,7 @@ from agents.review.dataflow.sinks import reach, weak_call
 from agents.review.dataflow.values import NOTHING, Thing, Value, beginning, text_constant
 
 RESPONSE: Final = "WebResponse"
+_PLAIN_COOKIE: Final = "cookie:plain"
 _LINE: Final = "(line)"
 """Field that keeps where an answer got its text; no attribute has such a name."""
 _TYPE: Final = "(type)"
@@ -74,7 +75,7 @@ def set_header(
             reach(machine, frame, "header.location", {"0": value}, line, what=f"{name} header")
         case "content-type" if owner is not None:
             _set_type(machine, frame, owner, value)
-        case "set-cookie" if text_constant(value) is not None:
+        case "set-cookie" if text_constant(value) is not None or _PLAIN_COOKIE in value.marks:
             weak_call(machine, frame, "header.set-cookie", {"0": value}, line, line, what=f"{name} header")
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from agents.review.dataflow.checks import facts_about
+from agents.review.dataflow.exceptions import note_thrown
 from agents.review.dataflow.library import Given, Special
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.values import (
@@ -60,6 +61,7 @@ def _number(machine: Machine, frame: Frame, call: Given) -> Value:
                 return constant(int(one) if call.path == "builtins.int" else float(one))
         except (ValueError, OverflowError):
             return NUMBER
+    note_thrown(machine, frame, [value])
     frame.state.learn(facts_about(frame, value, frozenset({ANY})))
     random = tuple(taint for taint in frame.state.taints(value) if taint.trust == "random")
     return Value(taints=random, kind=call.path.removeprefix("builtins."))

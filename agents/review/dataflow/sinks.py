@@ -7,13 +7,14 @@ from typing import Final
 from agents.review.dataflow.checks import NO_SLASH_AT_START, NO_TWO_SLASHES, ONE_SLASH, QUOTED, names_host
 from agents.review.dataflow.clearing import is_understood, visit
 from agents.review.dataflow.conditions import holds
-from agents.review.dataflow.encodings import is_clean
 from agents.review.dataflow.machine import Frame, Machine, Reached
 from agents.review.dataflow.tables import Flaw, WeakCall
-from agents.review.dataflow.values import Step, Taint, Value, beginning, text_constant
+from agents.review.dataflow.values import ANSWER, Step, Taint, Value, beginning, is_clean, text_constant
 
 TRUST_OF_FLAW: Final = {"random": frozenset({"random"})}
 ABOUT_CHARS_MAX: Final = 200
+_OF_ANSWERS: Final = frozenset({"xxe", "deserialize"})
+"""Flaws of which it is enough that another server gave the data; for others that is mostly a server of ours."""
 
 
 def reach(
@@ -43,8 +44,14 @@ def reach(
             taint = _worst(frame, flaw, value)
             if taint is not None:
                 _report(machine, frame, flaw, taint, line, end_line, what)
-            is_harmless = is_harmless and taint is None and is_understood(frame, value)
+            is_harmless = (
+                is_harmless and taint is None and is_understood(frame, value) and not _is_answer(value)
+            )
         visit(machine, frame, flaw.cwe, line, is_harmless=is_harmless)
+
+
+def _is_answer(value: Value) -> bool:
+    return any(taint.trust == ANSWER for taint in value.taints)
 
 
 def _worst(frame: Frame, flaw: Flaw, value: Value) -> Taint | None:
@@ -54,7 +61,7 @@ def _worst(frame: Frame, flaw: Flaw, value: Value) -> Taint | None:
     taints = [taint for taint in frame.state.taints(value) if _counts(flaw, taint)]
     if flaw.flaw in ("redirect", "ssrf") and taints and _leads_home(flaw, value):
         return None
-    order = {"remote": 0, "random": 0, "local": 1}
+    order = {"remote": 0, "random": 0, ANSWER: 1, "local": 1}
     return min(taints, key=lambda taint: (order.get(taint.trust, 3), not taint.is_sure), default=None)
 
 
@@ -72,13 +79,26 @@ _HOME: Final = frozenset(
     }
 )
 """Addresses of this site, or that the browser came from."""
-_FILES: Final = frozenset({"WebRequest.files[]", "WebRequest.FILES[]", "WebRequest.stream", "buffer"})
+_FILES: Final = frozenset(
+    {
+        "WebRequest.files[]",
+        "WebRequest.FILES[]",
+        "WebRequest.stream",
+        "buffer",
+        "WebRequest.files[].stream",
+        "UploadFile",
+        "UploadFile.file",
+        "UploadFile.stream",
+    }
+)
 
 
 def _counts(flaw: Flaw, taint: Taint) -> bool:
     if is_clean(taint.clean, flaw.flaw):
         return False
     if (taint.trust == "random") != (flaw.flaw == "random"):
+        return False
+    if taint.trust == ANSWER and flaw.flaw not in _OF_ANSWERS:
         return False
     if flaw.flaw in ("xss", "redirect") and not taint.is_sure:
         return False  # what isn't understood is mostly what makes pages and addresses, and escapes
@@ -123,7 +143,9 @@ def _is_plain_program(frame: Frame, given: Mapping[str, Value], value: Value) ->
     if program in _SHELLS and shell is not None and shell.constants is not None:
         flag = str(shell.constants[0])
         if (flag.startswith("-") and flag.endswith("c")) or flag.lower() in ("/c", "-command", "/k", "-e"):
-            return False
+            script = thing.fields.get(2)
+            if program.startswith(_TAKING_MORE) or script is None or script.constants is None:
+                return False
     shell_argument = given.get("shell")
     if shell_argument is not None and shell_argument.constants == (True,):
         return False
@@ -149,21 +171,86 @@ _SHELLS: Final = frozenset(
 )
 
 
+_TAKING_MORE: Final = ("cmd", "powershell", "pwsh")
+"""Shells for which all that follows is the command; for others it is `$0`, `$1`, … of it."""
+
+
 def _report(
     machine: Machine, frame: Frame, flaw: Flaw, taint: Taint, line: int, end_line: int, what: str
 ) -> None:
     step = taint.step
     if flaw.flaw == "random":  # the weak call is what must change, wherever its number is used
-        while step.before is not None:
-            step = step.before
+        step = _first(step)
         machine.report(
             Reached(flaw, step.path, step.line, step.line, what, taint.trust, True, taint.step), flaw.flaw
         )
         return
     if step.line != line or step.path != frame.path or step.before is None:
         step = Step(frame.path, line, what, step, step.count + 1)
-    reached = Reached(flaw, frame.path, line, end_line, what, taint.trust, taint.is_sure, step)
-    machine.report(reached, flaw.id if flaw.yields else flaw.flaw)
+    key = flaw.id if flaw.yields else flaw.flaw
+    path, place = frame.path, line
+    around, called_at = _blamed(frame, flaw, taint, what)
+    if around is not frame:
+        path, place, end_line = around.path, called_at, 0
+        step = _through(step, around, called_at)
+    machine.report(Reached(flaw, path, place, end_line, what, taint.trust, taint.is_sure, step), key)
+
+
+_BUILT: Final = frozenset({"sql", "command", "code", "xpath", "ldap"})
+"""Flaws of texts in a language: what is wrong is where such a text is put together."""
+
+
+_WHOLE: Final = (
+    "execute",
+    "executemany",
+    "executescript",
+    "fetch",
+    "fetchrow",
+    "fetchval",
+    "query",
+    "exec_driver_sql",
+)
+"""Calls that are given a whole statement."""
+
+
+def _blamed(frame: Frame, flaw: Flaw, taint: Taint, what: str) -> tuple[Frame, int]:
+    """Whose flaw it is: a helper that executes whatever it is given is not to blame, but who gives it such a text.
+
+    That is the call which hands on the text, in the function that put it together; for a statement that came from
+    outside as a whole, in the function that took it.
+    """
+    built = taint.built
+    if built is None and flaw.flaw == "sql" and what.rpartition(".")[2] in _WHOLE:
+        first = _first(taint.step)
+        built = first.path, first.line
+    if built is None or flaw.flaw not in _BUILT:
+        return frame, 0
+    around, called_at = frame, 0
+    while not around.holds(*built):
+        if around.caller is None:
+            return frame, 0
+        called_at, around = around.called_at, around.caller
+    return around, called_at
+
+
+def _first(step: Step) -> Step:
+    while step.before is not None:
+        step = step.before
+    return step
+
+
+def _through(last: Step, around: Frame, line: int) -> Step:
+    """The way to a sink in a helper, by the call at `line` of the function that is to blame."""
+    after: list[Step] = []
+    step: Step | None = last
+    while step is not None and not around.holds(step.path, step.line):
+        after.append(step)
+        step = step.before
+    if step is None or (step.path, step.line) != (around.path, line):
+        step = Step(around.path, line, "handed on", step, step.count + 1 if step is not None else 1)
+    for one in reversed(after):
+        step = Step(one.path, one.line, one.what, step, step.count + 1)
+    return step
 
 
 def weak_call(
@@ -201,6 +288,8 @@ def _is_matter_of_security(frame: Frame, weakness: str, given: Mapping[str, Valu
 
 
 def _is_weak(call: WeakCall, given: Mapping[str, Value]) -> bool:
+    if call.needs and _argument(given, call.needs) is None:
+        return False
     for names, wanted in call.given.items():
         value = _argument(given, names)
         if value is None or value.constants is None:

@@ -121,7 +121,7 @@ class State:
             thing = self.thing(number)
             if thing is not None:
                 rest = content if thing.rest is None else join(thing.rest, content)
-                self.things[number] = msgspec.structs.replace(thing, rest=rest, size=None)
+                self.things[number] = msgspec.structs.replace(thing, rest=rest, size=None, keys=None)
 
     def append(self, value: Value, content: Value) -> None:
         """Put something at the end of a list."""
@@ -298,9 +298,12 @@ def _join_thing(left: Thing, right: Thing) -> Thing:
         left.rest if right.rest is None else right.rest if left.rest is None else join(left.rest, right.rest)
     )
     if not same and left.kind in ("list", "tuple"):
-        inside = [*fields.values(), *((rest,) if rest is not None else ())]
-        return Thing(left.kind, {}, join_all(inside) if inside else None, None, left.owner)
-    return Thing(left.kind, fields, rest, left.size if same else None, left.owner)
+        kept = {key: one for key, one in fields.items() if key in left.fields and key in right.fields}
+        inside = [one for key, one in fields.items() if key not in kept]
+        inside += [rest] if rest is not None else []
+        return Thing(left.kind, kept, join_all(inside) if inside else None, None, left.owner)
+    keys = join(left.keys, right.keys) if left.keys is not None and right.keys is not None else None
+    return Thing(left.kind, fields, rest, left.size if same else None, left.owner, keys)
 
 
 def _poured(thing: Thing, content: Value | None = None) -> Thing:

@@ -3,28 +3,33 @@
 from typing import Final
 
 from agents.review.dataflow import syntax as s
-from agents.review.dataflow.checks import compare, facts_of
+from agents.review.dataflow.checks import compare, facts_about, facts_of
 from agents.review.dataflow.classes import define_class, define_function
+from agents.review.dataflow.exceptions import note_raised, note_thrown, thrown_since
 from agents.review.dataflow.imports import import_names
 from agents.review.dataflow.loops import LOOPS, meet
 from agents.review.dataflow.machine import Execute, Frame, Machine
+from agents.review.dataflow.narrowing import narrow
 from agents.review.dataflow.operators import operate
-from agents.review.dataflow.project import ProjectFunction
+from agents.review.dataflow.project import ProjectClass, ProjectFunction
 from agents.review.dataflow.sinks import reach
 from agents.review.dataflow.state import State, join_states
 from agents.review.dataflow.targets import SECRET_NAME, assign
 from agents.review.dataflow.values import (
+    ANY,
     NO_FACTS,
     NOTHING,
     UNKNOWN,
     Thing,
     Value,
+    built_at,
     changed,
     cleaned,
     join,
     part_of,
     truth,
 )
+from agents.review.dataflow.wsgi import hand_over_body
 
 SNAPSHOTS_MAX: Final = 12
 """Points of a `try` from which its handlers are thought to be reached."""
@@ -59,7 +64,8 @@ def _augment(machine: Machine, frame: Frame, node: s.Augment) -> None:
     if node.operator == "+" and thing is not None and thing.kind == "list":
         frame.state.add(known, frame.state.items(value) or value if value.references else value)
         return
-    assign(machine, frame, node.target, operate(frame, node.operator, known, value), node.line)
+    found = operate(frame, node.operator, known, value)
+    assign(machine, frame, node.target, built_at(found, frame.path, node.line), node.line)
 
 
 def _return(machine: Machine, frame: Frame, node: s.Return) -> None:
@@ -76,6 +82,7 @@ def _return(machine: Machine, frame: Frame, node: s.Return) -> None:
 
 def _hand_over(machine: Machine, frame: Frame, value: Value, line: int) -> None:
     """What a web framework makes a page of, and random numbers that a function like `make_token` gives back."""
+    hand_over_body(machine, frame, value, line)
     if frame.is_handler:
         thing = frame.state.the_thing(value)
         body = value
@@ -101,8 +108,21 @@ def _headers_in(thing: Thing) -> Value | None:
 
 def _raise(machine: Machine, frame: Frame, node: s.Raise) -> None:
     for value in node.values:
-        machine.evaluate(frame, value)
+        raised = machine.evaluate(frame, value)
+        if isinstance(value, s.Call):
+            inside = [
+                raised,
+                *(machine.evaluate(frame, argument.value) for argument in value.arguments[:_TEXTS_MAX]),
+            ]
+            thrown = note_thrown(machine, frame, inside)
+            thing = frame.state.the_thing(raised)
+            if thing is not None and isinstance(thing.owner, ProjectClass):
+                note_raised(machine, thing.owner, thrown)
     frame.dead = True
+
+
+_TEXTS_MAX: Final = 4
+"""Arguments of an exception that are looked at."""
 
 
 def _assert(machine: Machine, frame: Frame, node: s.Assert) -> None:
@@ -124,7 +144,7 @@ def _if(machine: Machine, frame: Frame, node: s.If) -> None:
             after = frame.state.copy() if is_true is None else frame.state
             state, frame.state = frame.state, after
             frame.state.learn(facts_of(test, True))
-            _narrow(frame, node.test, True)
+            narrow(machine, frame, node.test, True)
             machine.run(frame, node.body)
             if not frame.dead:
                 ends.append(frame.state)
@@ -134,7 +154,7 @@ def _if(machine: Machine, frame: Frame, node: s.If) -> None:
                 frame.dead = True
                 break
         frame.state.learn(facts_of(test, False))
-        _narrow(frame, node.test, False)
+        narrow(machine, frame, node.test, False)
         if len(node.otherwise) == 1 and isinstance(node.otherwise[0], s.If):
             node = node.otherwise[0]
             continue
@@ -143,33 +163,10 @@ def _if(machine: Machine, frame: Frame, node: s.If) -> None:
     meet(frame, ends)
 
 
-def _narrow(frame: Frame, test: s.Expr, outcome: bool) -> None:
-    """`if x is None: x = …`: where it isn't None, it is what else it can be."""
-    if isinstance(test, s.Not):
-        _narrow(frame, test.operand, not outcome)
-        return
-    name = ""
-    if isinstance(test, s.Name) and outcome:
-        name = test.name
-    elif isinstance(test, s.Compare) and isinstance(test.left, s.Name) and len(test.operators) == 1:
-        right = test.rights[0]
-        if isinstance(right, s.Const) and right.value is None:
-            is_none = test.operators[0] in ("is", "==")
-            name = test.left.name if is_none is not outcome else ""
-    value = frame.state.names.get(name) if name else None
-    if (
-        value is not None
-        and value.constants is not None
-        and None in value.constants
-        and len(value.constants) > 1
-    ):
-        left = tuple(one for one in value.constants if one is not None)
-        frame.state.names[name] = changed(value, constants=left)
-
-
 def _try(machine: Machine, frame: Frame, node: s.Try) -> None:
     """Handlers are reached from anywhere in the body."""
     snapshots = [frame.state.copy()]
+    thrown_before = len(machine.thrown)
     for statement in node.body:
         machine.run(frame, [statement])
         if len(snapshots) < SNAPSHOTS_MAX:
@@ -182,10 +179,11 @@ def _try(machine: Machine, frame: Frame, node: s.Try) -> None:
         if not frame.dead:
             ends.append(frame.state)
     thrown = join_states(snapshots)
+    text = thrown_since(machine, thrown_before)
     for handler in node.handlers if thrown is not None else ():
         frame.state, frame.dead = thrown.copy() if thrown is not None else frame.state, False
         if handler.name:
-            frame.state.names[handler.name] = UNKNOWN
+            frame.state.names[handler.name] = text
         machine.run(frame, handler.body)
         if not frame.dead:
             ends.append(frame.state)
@@ -267,10 +265,7 @@ def _match(machine: Machine, frame: Frame, node: s.Match) -> None:
         if is_true is False:
             continue
         before = frame.state.copy()
-        for name in pattern.names:
-            frame.state.names[name] = frame.state.seen(
-                subject if pattern.is_wild else part_of(Value(taints=frame.state.taints(subject)), name)
-            )
+        _bind(frame, pattern, subject)
         frame.state.learn(test.yes)
         guard = machine.evaluate(frame, case.guard) if case.guard is not None else None
         if guard is None or truth(guard) is not False:
@@ -284,6 +279,17 @@ def _match(machine: Machine, frame: Frame, node: s.Match) -> None:
             break
         frame.state.learn(test.no)
     meet(frame, ends)
+
+
+def _bind(frame: Frame, pattern: s.Pattern, subject: Value) -> None:
+    """Names of a pattern, and what its literals say about the items of what is matched."""
+    whole = Value(taints=frame.state.taints(subject))
+    for name in pattern.names:
+        is_whole = pattern.is_wild or pattern.constants is not None
+        value = subject if is_whole else UNKNOWN if name in pattern.plain else part_of(whole, name)
+        frame.state.names[name] = frame.state.seen(value)
+    for key in pattern.keys:
+        frame.state.learn(facts_about(frame, part_of(whole, repr(key)), frozenset({ANY})))
 
 
 def _pattern_test(machine: Machine, frame: Frame, pattern: s.Pattern, subject: Value) -> Value:

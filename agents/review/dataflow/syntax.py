@@ -280,11 +280,16 @@ class Continue(Stmt, gc=False):
 
 
 class Pattern(Node, gc=False):
-    """Of a `case`. `constants` are the literals that it may equal; None if it isn't that plain. `names` it binds."""
+    """Of a `case`. `constants` are the literals that it may equal; None if it isn't that plain. `names` it binds.
+
+    Of the names, `plain` can be nothing but literals or numbers; neither can what is at the `keys` of a mapping.
+    """
 
     constants: list[Expr] | None
     names: list[str]
     is_wild: bool = False
+    plain: list[str] = []
+    keys: list[str | int] = []
 
 
 class Case(Node, gc=False):

@@ -65,6 +65,7 @@ class WeakCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         unless: not with one of these constants.
         lacks: only if the argument isn't there, or is a constant other than these.
         about: only if this constant argument matches the regular expression.
+        needs: only if one of these arguments is given.
     """
 
     paths: tuple[str, ...]
@@ -73,6 +74,7 @@ class WeakCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unless: dict[str, tuple[bool | str, ...]] = {}
     lacks: dict[str, tuple[bool | str, ...]] = {}
     about: dict[str, str] = {}
+    needs: str = ""
 
 
 class Weakness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

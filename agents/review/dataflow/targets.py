@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from agents.review.dataflow import syntax as s
+from agents.review.dataflow.cookies import put_cookie
 from agents.review.dataflow.machine import Frame, Machine
 from agents.review.dataflow.members import item
 from agents.review.dataflow.project import Module, ProjectClass
@@ -14,7 +15,7 @@ from agents.review.dataflow.values import Thing, Value, changed, constant, is_on
 SECRET_NAME: Final = re.compile(
     r"(?i)token|secret|passw|passphrase|\bpwd\b|session_?(?:id|key)|csrf|nonce|(?:^|_)salt|(?:^|_)otp(?:_|$)|one_?time"
     r"|(?:api|secret|session|sign\w*|remember_?me_?|auth|private|encrypt\w*|crypto\w*|access)_?key|credential"
-    r"|(?:reset|verif\w*|auth\w*|confirm\w*|invite|activation|recovery|security)_?code|remember_?me|(?:^|_)pin(?:_|$)|cookie"
+    r"|(?:reset|verif\w*|auth\w*|confirm\w*|invit\w*|activation|recovery|security|access|voucher|coupon|gift|backup)_?code|(?:^|_)(?:new|make|create|generate|gen|issue|mint|fallback)_(?:\w+_)?(?:key|code|pin)$|remember_?me|(?:^|_)pin(?:_|$)|cookie"
 )
 """Names of what nobody may guess."""
 
@@ -38,7 +39,7 @@ def _name(machine: Machine, frame: Frame, name: str, value: Value, line: int) ->
     if value.taints:
         name_secret(machine, frame, name, value, line)
         value = with_step(value, frame.path, line, name)
-    _setting(machine, frame, name, value, line)
+    setting(machine, frame, name, value, line)
     frame.state.names[name] = value
     if frame.function is not None and name in frame.function.syntax.globals:
         known = frame.module.names.get(name)
@@ -70,11 +71,13 @@ def _item(
     if is_one(key) and key.constants and isinstance(key.constants[0], str):
         text = key.constants[0]
         name_secret(machine, frame, text, value, line)
-        _setting(machine, frame, text, value, line)
+        setting(machine, frame, text, value, line)
         if isinstance(owner_node, s.Attribute | s.Name):
             set_header(machine, frame, _answer(machine, frame, owner_node, owner), text, value, line)
     if owner.kind == "WebSession":
         reach(machine, frame, "WebSession.__setitem__", {"0": key, "1": value}, line, what="session")
+    if put_cookie(frame, owner, key, line):
+        return
     content = with_step(value, frame.path, line, "item")
     if not owner.references:
         _soak(machine, frame, owner_node, owner, content)
@@ -95,7 +98,7 @@ def _answer(machine: Machine, frame: Frame, owner_node: s.Expr, owner: Value) ->
     return None
 
 
-def _setting(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
+def setting(machine: Machine, frame: Frame, name: str, value: Value, line: int) -> None:
     """Settings of a framework that are a weakness by their value: `SESSION_COOKIE_SECURE = False`."""
     if name.isupper():
         weak_call(machine, frame, f"setting.{name}", {"0": value}, line, line, what=name)

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.review.dataflow.checks import NO_SLASH_AT_START, ends_with, starts_with
-from agents.review.dataflow.clearing import is_understood
 from agents.review.dataflow.folding import fold_method
 from agents.review.dataflow.machine import Frame
-from agents.review.dataflow.operators import opaque_of
 from agents.review.dataflow.values import (
     BOOLEAN,
-    OPAQUE,
     Thing,
     Value,
     beginning,
@@ -43,9 +40,9 @@ HARMLESS_SIGNS: Final[dict[str, frozenset[str]]] = {
     "..": frozenset(),
     "/": frozenset({"path"}),
     "\n": frozenset({"log", "header"}),
-    "'": frozenset({"xpath", "sql"}),
-    "(": frozenset({"ldap"}),
-    ")": frozenset({"ldap"}),
+    "'": frozenset({"=single"}),
+    "(": frozenset({"no ("}),
+    ")": frozenset({"no )"}),
 }
 """What a text can't cause any more once such a sign is replaced in it."""
 
@@ -91,7 +88,7 @@ def _format(frame: Frame, owner: Value, positional: Sequence[Value], named: dict
     prefix = beginning(owner).split("{", 1)[0]
     if not prefix and text is not None and text.startswith("{") and positional:
         prefix = beginning(positional[0])
-    return Value(taints=taints, prefix=prefix or None, kind="str", marks=opaque_of(owner, *values))
+    return Value(taints=taints, prefix=prefix or None, kind="str")
 
 
 def _used(
@@ -126,10 +123,7 @@ def _join(frame: Frame, owner: Value, positional: Sequence[Value]) -> Value | No
     else:
         prefix = beginning(thing.fields[0]) if thing is not None and 0 in thing.fields else ""
     return Value(
-        taints=merge_taints(owner.taints, frame.state.taints(given)),
-        prefix=prefix or None,
-        kind="str",
-        marks=frozenset() if is_understood(frame, given) else frozenset({OPAQUE}),
+        taints=merge_taints(owner.taints, frame.state.taints(given)), prefix=prefix or None, kind="str"
     )
 
 

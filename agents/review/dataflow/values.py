@@ -19,8 +19,8 @@ STEPS_MAX: Final = 24
 """Of one path from source to sink."""
 TEXT_CHARS_MAX: Final = 4_000
 
-OPAQUE: Final = "opaque"
-"""Mark of a text into which something went that can't be judged."""
+ANSWER: Final = "answer"
+"""Trust of what another server answered."""
 ANY: Final = "*"
 """A fact about every kind of flaw."""
 
@@ -39,11 +39,13 @@ class Taint(msgspec.Struct, frozen=True):
     """That a value was influenced from outside.
 
     Attributes:
-        trust: who controls it: `remote`, `local`, or `random` for weak random numbers.
+        trust: who controls it: `remote`, `local`, `answer` for the server that was asked, or `random` for weak random
+            numbers.
         token: which outside value it is; the same one read twice has the same token. A part of it, such as
             `args['a'][0]`, begins with its token.
         clean: kinds of flaw that it can't cause any more; holds `ANY` never, since then it would be no taint.
         is_sure: it passed only through code that is understood.
+        built: file and line where it last became a part of a longer text; None if it is still as it came.
     """
 
     trust: str
@@ -51,10 +53,48 @@ class Taint(msgspec.Struct, frozen=True):
     clean: frozenset[str]
     step: Step
     is_sure: bool = True
+    built: tuple[str, int] | None = None
 
 
 LEADS_ELSEWHERE: Final = frozenset({"redirect", "ssrf"})
 """Flaws of addresses: what matters is the host."""
+
+_LETTERS: Final = frozenset(
+    {"xss", "sql", "path", "redirect", "ssrf", "command", "header", "log", "xpath", "ldap"}
+)
+MEANS: Final = {
+    "=json": frozenset({"xss"}),
+    "=base64": frozenset({"xss", "sql", "command", "header", "log", "xpath", "ldap", "redirect"}),
+    "=hex": _LETTERS | {"code", "template"},
+    "=quoted": _LETTERS,
+    "=url": _LETTERS - {"path", "ldap"},
+    "=html": frozenset({"xss"}),
+    "=text": frozenset({"xss"}),
+    "=shell": frozenset({"command"}),
+    "=single": frozenset({"sql", "xpath"}),
+}
+"""What a value can't cause while it is in this encoding, or before an escaped one is put where that doesn't hold."""
+
+
+def is_clean(clean: frozenset[str], flaw: str) -> bool:
+    """Whether a taint that is clean in these ways can't cause a flaw."""
+    if flaw == "ldap" and clean >= _NO_PARENTHESES:
+        return True
+    return flaw in clean or any(flaw in MEANS[mark] for mark in clean if mark in MEANS)
+
+
+_NO_PARENTHESES: Final = frozenset({"no (", "no )"})
+
+
+def _clean_in_both(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
+    """What two ways of being clean have in common, by whatever means."""
+    common = left & right
+    for one, other in ((left, right), (right, left)):
+        for mark in one - common:
+            flaws = MEANS.get(mark, frozenset({mark}))
+            common |= {flaw for flaw in flaws if not is_clean(common, flaw) and is_clean(other, flaw)}
+    return common
+
 
 Fact = tuple[str, str]
 """(token, kind of flaw): this outside value can't cause such a flaw, since it was checked."""
@@ -96,6 +136,7 @@ class Thing(msgspec.Struct, frozen=True):
         rest: all that is in it elsewhere, together; None if there is nothing else.
         size: of a list whose items are all in `fields`; None if that isn't known.
         owner: the project's class, for an instance.
+        keys: of a dictionary, what its keys may be that aren't in `fields`; None if that isn't known.
     """
 
     kind: str
@@ -103,6 +144,7 @@ class Thing(msgspec.Struct, frozen=True):
     rest: Value | None = None
     size: int | None = None
     owner: Any = None
+    keys: Value | None = None
 
 
 UNKNOWN: Final = Value()
@@ -171,9 +213,19 @@ def merge_taints(*groups: Iterable[Taint]) -> tuple[Taint, ...]:
             elif known.clean != taint.clean or known.is_sure != taint.is_sure:
                 better = known if len(known.clean) <= len(taint.clean) else taint
                 found[key] = msgspec.structs.replace(
-                    better, clean=known.clean & taint.clean, is_sure=known.is_sure or taint.is_sure
+                    better, clean=_clean_in_both(known.clean, taint.clean), is_sure=_is_sure(known, taint)
                 )
     return tuple(found.values())
+
+
+def _is_sure(one: Taint, other: Taint) -> bool:
+    """Of the same outside value by two ways; a page that is harmless by the sure way isn't surely harmful."""
+    if one.is_sure == other.is_sure:
+        return one.is_sure
+    sure, unsure = (one, other) if one.is_sure else (other, one)
+    return not any(
+        is_clean(sure.clean, flaw) and not is_clean(unsure.clean, flaw) for flaw in ("xss", "redirect")
+    )
 
 
 def join(left: Value, right: Value) -> Value:
@@ -279,6 +331,20 @@ def part_of(value: Value, label: str) -> Value:
         taints=tuple(
             msgspec.structs.replace(taint, token=f"{taint.token}[{label}]"[:200]) for taint in value.taints
         )
+    )
+
+
+def built_at(value: Value, path: str, line: int) -> Value:
+    """The value after it became a part of a longer text."""
+    if not value.taints:
+        return value
+    place = (path, line)
+    return changed(
+        value,
+        taints=tuple(
+            taint if taint.built == place else msgspec.structs.replace(taint, built=place)
+            for taint in value.taints
+        ),
     )
 
 

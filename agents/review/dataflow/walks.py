@@ -3,13 +3,14 @@
 import time
 from typing import Final
 
-from agents.review.dataflow.arguments import arguments_of
+from agents.review.dataflow.arguments import arguments_of, instance_of
 from agents.review.dataflow.calls_project import call_function, run_module, walk
 from agents.review.dataflow.classes import decorator_name
 from agents.review.dataflow.entries import NO_ENTRY, Entry, entry_of
 from agents.review.dataflow.machine import ROOT_STEPS_MAX, SHARED, Frame, GaveUp, Machine
 from agents.review.dataflow.project import Module, ProjectFunction
 from agents.review.dataflow.state import State, join_states
+from agents.review.dataflow.values import Value
 from schemas.review import NotReviewed
 
 STAGE: Final = "labverse-flow"
@@ -17,6 +18,8 @@ FILE_STEPS_MAX: Final = 400_000
 """Nodes walked for the functions of one file, with all that they call: about three seconds, but on any computer the
 same."""
 FUNCTIONS_MAX: Final = 100_000
+HEIRS_MAX: Final = 8
+"""Classes that inherit a handler and for which it is walked again."""
 _FIRST: Final = frozenset(
     {"before_request", "before_app_request", "url_value_preprocessor", "before_first_request"}
 )
@@ -82,12 +85,23 @@ def walk_functions(machine: Machine, gave_up: list[NotReviewed], deadline_s: flo
                 continue
             guarded(machine, function.module, gave_up, function, entry)
             spent[path] = spent.get(path, 0) + ROOT_STEPS_MAX - machine.steps_left
+    if machine.filled and not late:
+        _walk_readers(machine, gave_up)
+
+
+def _walk_readers(machine: Machine, gave_up: list[NotReviewed]) -> None:
+    """Once more those who take out of a queue what others put in later."""
+    machine.memory.clear()
+    readers = {key: one for number in machine.filled for key, one in machine.readers.get(number, {}).items()}
+    for key, function in readers.items():
+        machine.called.discard(key)
+        guarded(machine, function.module, gave_up, function)
 
 
 def _turn(function: ProjectFunction, entry: Entry) -> int:
     if any(decorator_name(one) in _FIRST for one in function.syntax.decorators):
         return 0
-    return 1 if entry.kind else 2
+    return 2 if entry.error else 1 if entry.kind else 3
 
 
 def _entry(machine: Machine, function: ProjectFunction) -> Entry:
@@ -105,10 +119,33 @@ def _enter(machine: Machine, function: ProjectFunction, entry: Entry) -> None:
     inner.state.names = arguments_of(machine, inner, function, entry)
     inner.dead = False
     walk(machine, inner)
+    if entry.kind:
+        _enter_for_heirs(machine, function, entry)
     if _turn(function, entry) == 0:
         left = join_states([state for _, state in inner.returns])
         if left is not None and SHARED in left.things:
             machine.things[SHARED] = left.things[SHARED]
+
+
+def _enter_for_heirs(machine: Machine, function: ProjectFunction, entry: Entry) -> None:
+    """Walk a handler that classes inherit, with an instance of each: its other methods may be theirs."""
+    if function.owner is None or function.how or not function.syntax.parameters:
+        return
+    heirs = list(function.owner.heirs)
+    for heir in heirs:
+        heirs += [one for one in heir.heirs if one not in heirs]
+        if len(heirs) > HEIRS_MAX:
+            break
+    for heir in heirs[:HEIRS_MAX]:
+        if function.syntax.name in heir.names:
+            continue
+        inner = Frame(function.module, State({}, {}, machine.things), function, is_handler=entry.is_page)
+        inner.state.names = arguments_of(machine, inner, function, entry)
+        inner.state.names[function.syntax.parameters[0].name] = instance_of(
+            machine, inner, Value(targets=(heir,))
+        )
+        inner.dead = False
+        walk(machine, inner)
 
 
 def _enter_wrapped(machine: Machine, function: ProjectFunction, entry: Entry) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 
 import anyio.to_thread
 
+from agents.review.dismissals import counts
 from agents.review.languages import is_code
 from agents.review.models.passes import Pass, Plan, plan_passes, unit_chars
 from agents.review.models.roles import ModelRole, model_roles
@@ -168,5 +169,5 @@ def _pass_event(
 
 def dismissed_in(dismissed: Sequence[Dismissal], paths: Sequence[str]) -> tuple[str, ...]:
     """Core: what a model is told of earlier findings in these files, the latest first."""
-    own = [one for one in reversed(dismissed) if one.path in paths]
+    own = [one for one in reversed(dismissed) if one.path in paths and counts(one)]
     return tuple(f"- {one.path}: {one.title}: {one.reason}" for one in own[:DISMISSED_SHOWN_MAX])

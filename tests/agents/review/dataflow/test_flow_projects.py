@@ -167,12 +167,12 @@ def test_a_connection_that_an_object_keeps(follow: Follow) -> None:
             def __init__(self):
                 self.db = sqlite3.connect("x")
             def find(self, where):
-                return self.db.cursor().execute(where) # 89
+                return self.db.cursor().execute(where)
             def get(self, ident):
                 return self.db.execute("SELECT 1 WHERE a = ?", (ident,))
         repo = Repo()
         def view():
-            repo.find(request.args["q"])
+            repo.find(request.args["q"]) # 89
             repo.get(request.args["q"])
         """
     )
