@@ -1,5 +1,6 @@
 """Planning with models: which there are, and what they are to read, as events beside those for analysers."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from schemas.review import Bundle, Dismissal, Models, ReviewPassAssigned, Review
 log = logging.getLogger("labverse.review")
 
 MODELS_S_MAX: Final = 3.0
+READER: Final = "model-reviewer"
+READER_LOOKS: Final = 4
+READER_LOOK_S: Final = 0.5
 MODELS_USED_MAX: Final = 8
 """Distinct models that are asked: the operator's first ones."""
 DISMISSED_SHOWN_MAX: Final = 5
@@ -53,6 +57,8 @@ async def offered(bus: Bus, wanted: Models) -> tuple[tuple[ModelOffered, ...], s
             (),
             "models were asked for, and no router runs: start one with `labverse up` or `labverse agent router`",
         )
+    if reply.models and not await _is_read_for(bus):
+        return (), f"models were asked for, and nobody has them read code: start `labverse agent {READER}`"
     if reply.models:
         return reply.models[:MODELS_USED_MAX], ""
     where = "on this network" if wanted is Models.LOCAL else "here"
@@ -60,6 +66,16 @@ async def offered(bus: Bus, wanted: Models) -> tuple[tuple[ModelOffered, ...], s
         f"models were asked for, and none of medium size or larger can be called {where}: "
         "`labverse providers` shows what there is"
     )
+
+
+async def _is_read_for(bus: Bus) -> bool:
+    """Whether somebody takes passes. Whoever has just started may not be heard of yet."""
+    for _ in range(READER_LOOKS):
+        for process in await bus.presence.processes():
+            if any(agent.durable == READER for agent in process.agents):
+                return True
+        await asyncio.sleep(READER_LOOK_S)
+    return False
 
 
 def plan_models(

@@ -20,6 +20,7 @@ from agents.review.models.claims import Checked, Claims, check_claims
 from agents.review.models.evidence import WAIT_S_MAX, Evidence
 from agents.review.models.passages import Passages
 from agents.review.models.passes import OUTPUT_TOKENS_MAX
+from agents.review.models.planning import READER
 from agents.review.models.prompt import review_messages
 from agents.review.models.roles import ModelRole, model_roles
 from agents.review.models.units import shown
@@ -30,7 +31,7 @@ from bus.envelope import parse_time
 from schemas.llm import CompletionRequest, Privacy, Purpose, Tier
 from schemas.review import CodePart, Hit, Models, ReviewFindings, ReviewPassAssigned
 
-DURABLE: Final = "model-reviewer"
+DURABLE: Final = READER
 CONCURRENCY: Final = 128
 """Passes that one process has open: the router decides how many calls are out."""
 PASS_S_MAX: Final = 600.0

@@ -16,6 +16,7 @@ from routerlab import PRICE, Lab
 from agents.review.merger import ReviewMerger
 from agents.review.models.evidence import Evidence
 from agents.review.models.passages import Passages
+from agents.review.models.planning import offered
 from agents.review.models.reviewer import ModelReviewer
 from agents.review.models.verifier import Verifier
 from agents.review.planner import ReviewPlanner
@@ -74,7 +75,9 @@ class Swarm:
 
     async def review(self, text: str = FLASK, **fields: Any) -> ReviewReport:
         files = fields.pop("files", (SourceFile(path="app.py", text=text),))
-        request = ReviewRequested(**{"files": files, "models": Models.LOCAL, "needs_models": True, "deadline_s": 60} | fields)
+        request = ReviewRequested(
+            **{"files": files, "models": Models.LOCAL, "needs_models": True, "deadline_s": 60} | fields
+        )
         self.task_id = await self.bus.submit(request)
         async with asyncio.timeout(90):
             async for event, _ in self.bus.events(self.task_id):
@@ -283,6 +286,19 @@ async def test_small_models_do_not_review(swarm: Swarm, provide: Provide) -> Non
     await swarm.route(swarm.lab.local(small, tier=Tier.SMALL))
     assert any("medium" in reason for reason in (await swarm.review()).degraded)
     assert small.calls == 0
+
+
+async def test_without_anybody_who_has_models_read_no_pass_is_planned(bus: Bus, provide: Provide) -> None:
+    lab = Lab(bus, OpenAIUpstream({}))
+    ready = asyncio.Event()
+    router = lab.router(lab.local(provide(finds("db.execute")), **MEDIUM))
+    lab.start(router.serve(ready))
+    await ready.wait()
+    models, why = await offered(bus, Models.LOCAL)
+    assert models == ()
+    assert "labverse agent model-reviewer" in why
+    await end(lab.tasks)
+    await lab.upstream.aclose()
 
 
 async def test_without_a_router_the_report_says_so_at_once(swarm: Swarm) -> None:
