@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.review.calibration import chance_of
 from agents.review.cwe import family_of
 from agents.review.merge import NEAR_LINES, TEXT_CHARS_MAX, TITLE_CHARS_MAX, Merged, merge_hits
 from schemas.review import Finding, FindingStatus, Hit, Severity
@@ -44,7 +45,8 @@ def test_no_hits_give_no_findings() -> None:
 def test_analysers_that_agree_give_one_surer_finding() -> None:
     (found,) = merged(hit(10), hit(10, "labverse"), hit(12, "ruff", cwe=564))
     assert found.found_by == ("bandit R1", "labverse R1", "ruff R1")
-    assert found.confidence == pytest.approx(0.875)
+    assert found.confidence == chance_of([hit(10), hit(10, "labverse"), hit(12, "ruff")])
+    assert found.confidence > chance_of([hit(10)])
 
 
 @pytest.mark.parametrize(("distance", "count"), [(0, 1), (NEAR_LINES, 1), (NEAR_LINES + 1, 2)])
@@ -103,7 +105,7 @@ def test_two_rules_of_one_analyser_on_other_lines_are_two_unless_they_overlap() 
 def test_the_same_hit_from_two_roles_counts_once() -> None:
     (found,) = merge_hits([("security", hit(10)), ("secrets", hit(10))]).findings
     assert found.roles == ("secrets", "security")
-    assert found.confidence == 0.5
+    assert found.confidence == chance_of([hit(10)])
 
 
 def test_words_come_from_the_surest_place_from_the_tightest_and_the_longest_fix() -> None:

@@ -146,7 +146,7 @@ async def test_what_a_model_and_analysers_say_becomes_one_surer_finding(
     [before], [finding] = found(alone, "db.execute"), found(report, "db.execute")
     assert finding.models == 1
     assert not finding.is_claim
-    assert finding.confidence > before.confidence
+    assert finding.confidence >= before.confidence
     assert finding.fingerprint == before.fingerprint
     assert report.degraded == ()
     assert [work.model for work in report.models] == ["local/m"]
