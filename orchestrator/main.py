@@ -20,6 +20,7 @@ from orchestrator.commands import (
     dead,
     doctor,
     knowledge,
+    negotiate,
     providers,
     review,
     schema,
@@ -38,6 +39,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     providers,
     costs,
     knowledge,
+    negotiate,
     submit,
     watch,
     status,
@@ -58,6 +60,7 @@ examples:
   labverse ask "why is the sky blue?"   by the cheapest model that is quick enough
   labverse costs --advice               what models cost, and where to save
   labverse knowledge search "…"         what the expert documents say about it
+  labverse negotiate --domain FILE      the deal that is fairest to all, with its proof
   labverse up                           keep agents running for services that publish tasks
   labverse status                       tasks, agents and streams
 """

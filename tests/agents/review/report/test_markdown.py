@@ -165,7 +165,8 @@ def test_known_and_ignored_findings_are_listed_apart() -> None:
     assert "**No findings, 1 known before, 1 ignored by a comment**" in text
     assert "## Known before\n\n- `src/db.py:12-13` Old (critical)\n" in text
     assert (
-        "## Ignored by comments, or dismissed\n\n- `src/db.py:12` Quiet (critical): `` # nosec B608 `checked` ``\n" in text
+        "## Ignored by comments, or dismissed\n\n- `src/db.py:12` Quiet (critical): `` # nosec B608 `checked` ``\n"
+        in text
     )
     assert "### " not in text
 

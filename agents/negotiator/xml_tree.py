@@ -1,0 +1,93 @@
+"""XML from strangers as a tree of elements.
+
+Documents that declare a document type or entities are refused: these can make a parser fetch files or fill the memory.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+from xml.parsers import expat
+
+from agents.negotiator.limits import FILE_BYTES_MAX, RefusedError
+
+DEPTH_MAX: Final = 64
+NODES_MAX: Final = 200_000
+
+
+@dataclass(slots=True)
+class Node:
+    """An element: its attributes and children; text says nothing in this form."""
+
+    tag: str
+    attributes: dict[str, str]
+    children: list["Node"] = field(default_factory=list)
+
+    def every(self, tag: str) -> list["Node"]:
+        """All elements below that have the tag, in order."""
+        found, waiting = [], list(reversed(self.children))
+        while waiting:
+            node = waiting.pop()
+            if node.tag == tag:
+                found.append(node)
+            waiting.extend(reversed(node.children))
+        return found
+
+    def first(self, tag: str) -> "Node | None":
+        return next(iter(self.every(tag)), None)
+
+
+def parse(document: bytes, where: str) -> Node:
+    """The elements of an XML document.
+
+    Raises:
+        RefusedError: it is too large, too deep, not XML, or declares a document type or entities.
+    """
+    if len(document) > FILE_BYTES_MAX:
+        raise RefusedError(f"{where}: {len(document)} bytes; at most {FILE_BYTES_MAX}")
+    try:
+        return _parsed(document, where, encoding=None)
+    except expat.ExpatError as error:
+        failed = error
+    try:
+        # Old files are often in Latin-1 and do not say so.
+        text = document.decode("utf-8", "strict") if _is_utf8(document) else document.decode("latin-1")
+        return _parsed(text.encode(), where, encoding="utf-8")
+    except expat.ExpatError:
+        raise RefusedError(f"{where}: not XML: {failed}") from None
+
+
+def _is_utf8(document: bytes) -> bool:
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parsed(document: bytes, where: str, *, encoding: str | None) -> Node:
+    top = Node("", {})
+    path, count = [top], 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if len(path) > DEPTH_MAX or count > NODES_MAX:
+            raise RefusedError(f"{where}: more than {NODES_MAX} elements, or nested deeper than {DEPTH_MAX}")
+        node = Node(tag, attributes)
+        path[-1].children.append(node)
+        path.append(node)
+
+    def end(_: str) -> None:
+        path.pop()
+
+    def refuse(*_: object) -> None:
+        raise RefusedError(
+            f"{where}: declares a document type or entities, which are refused; remove <!DOCTYPE …>"
+        )
+
+    parser = expat.ParserCreate(encoding)
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.Parse(document, True)
+    return top.children[0]

@@ -1,0 +1,180 @@
+"""Find the fair deal in a file of issues and of what each of their values is worth to whom, and prove it.
+
+The file is YAML, JSON or a Genius domain in XML with its profiles. No server, model or key is needed.
+Exit codes: 0 a deal, 1 there is none, 2 it could not be found out.
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agents.negotiator.solve import Options
+    from orchestrator.negotiation_picture import Picture
+    from orchestrator.negotiation_solving import Answer
+
+HELP = "find the fair deal between agents, with a proof"
+
+CONCEPTS: Final = ("regret", "nash", "kalai_smorodinsky", "egalitarian", "utilitarian")
+REGRETS: Final = ("relative", "absolute")
+RISKS: Final = ("semideviation", "cvar", "cara")
+DEADLINE_S: Final = 0.18
+DEADLINE_MAX_S: Final = 3_600.0
+RISK_AVERSION: Final = 0.2
+WIDTH_IN_PIPES: Final = 160
+ERROR_CHARS_MAX: Final = 500
+EXIT_NO_DEAL: Final = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--domain",
+        metavar="FILE",
+        required=True,
+        help="what is negotiated: YAML, JSON, Genius XML, or its folder",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an agent's file of a Genius domain, once for each (default: all that lie beside it and fit)",
+    )
+    parser.add_argument(
+        "--concept",
+        choices=CONCEPTS,
+        default="regret",
+        help="what is fair (default: %(default)s, the largest small)",
+    )
+    parser.add_argument(
+        "--regret",
+        choices=REGRETS,
+        default="relative",
+        help="to what each could gain, or in its own unit times its weight (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--risk-aversion",
+        type=float,
+        default=RISK_AVERSION,
+        metavar="X",
+        help="how much agents with scenarios dislike bad surprises; 0: not at all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--risk", choices=RISKS, default="semideviation", help="how risk is measured (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=DEADLINE_S,
+        metavar="S",
+        help="seconds to solve; then the best found so far, with its gap (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="answer in JSON: the certificate, or who blocks")
+    parser.add_argument("--picture", metavar="FILE.svg", help="draw the frontier and the deal into FILE.svg")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from agents.negotiator.certificate import NoDeal
+    from agents.negotiator.limits import RefusedError
+    from orchestrator.clean import clean
+    from orchestrator.negotiation_picture import picture_of
+    from orchestrator.negotiation_solving import negotiated
+    from orchestrator.shell import UserError
+
+    picture_path = None if args.picture is None else _picture_path(args.picture)
+    try:
+        _check(args)
+        answer = negotiated(
+            Path(args.domain),
+            [Path(one) for one in args.profile],
+            _options(args),
+            deadline_s=args.deadline,
+            with_points=picture_path is not None or not args.json,
+        )
+    except RefusedError as error:
+        raise UserError(clean(str(error))[:ERROR_CHARS_MAX]) from None
+    except OSError as error:
+        where = clean(str(error.filename or args.domain))
+        raise UserError(f"{where[:ERROR_CHARS_MAX]} can't be read: {error.strerror}") from None
+    picture = picture_of(answer.domain, answer.outcome, answer.points)
+    if args.json:
+        _print_json(answer)
+    else:
+        _print(answer, picture)
+    if picture_path is not None:
+        _draw(picture, picture_path)
+    return EXIT_NO_DEAL if isinstance(answer.outcome, NoDeal) else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from orchestrator.shell import UserError
+
+    if not 0 < args.deadline <= DEADLINE_MAX_S:
+        raise UserError(f"--deadline is {args.deadline:g}; give seconds above 0, at most {DEADLINE_MAX_S:g}")
+    domain = Path(args.domain)
+    if args.profile and domain.suffix.lower() != ".xml" and not domain.is_dir():
+        raise UserError(
+            "--profile goes with a Genius domain in XML; YAML and JSON hold the agents themselves"
+        )
+
+
+def _options(args: argparse.Namespace) -> "Options":
+    from agents.negotiator.risk import Risk
+    from agents.negotiator.solve import Options
+
+    return Options(
+        concept=args.concept, regret=args.regret, risk=Risk(kind=args.risk, aversion=args.risk_aversion)
+    )
+
+
+def _picture_path(stated: str) -> "Path":
+    """Where to draw; said before any work is done."""
+    from pathlib import Path
+
+    from orchestrator.clean import clean
+    from orchestrator.shell import UserError
+
+    path = Path(stated)
+    if path.suffix.lower() != ".svg":
+        raise UserError(f"--picture {clean(stated)[:ERROR_CHARS_MAX]}: only .svg can be drawn")
+    return path
+
+
+def _print(answer: "Answer", picture: "Picture") -> None:
+    from rich.console import Console
+
+    from agents.negotiator.certificate import NoDeal
+    from orchestrator.negotiation_view import print_certificate, print_no_deal
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_PIPES
+    if isinstance(answer.outcome, NoDeal):
+        print_no_deal(console, answer.domain, answer.outcome, picture, answer.took_s)
+    else:
+        print_certificate(console, answer.domain, answer.outcome, picture, answer.took_s)
+
+
+def _print_json(answer: "Answer") -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(answer.outcome)).decode())
+
+
+def _draw(picture: "Picture", path: "Path") -> None:
+    import sys
+
+    from orchestrator.clean import clean
+    from orchestrator.negotiation_svg import svg_of
+    from orchestrator.shell import UserError
+
+    try:
+        path.write_text(svg_of(picture), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{clean(str(path))} can't be written: {error.strerror}") from None
+    print(f"picture: {clean(str(path))}", file=sys.stderr)
