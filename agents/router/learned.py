@@ -211,7 +211,9 @@ class Learned:
     def limit(self, offer: Offer) -> AdaptiveLimit:
         known = self._limits.get(offer.provider)
         if known is None:
-            known = self._limits[offer.provider] = AdaptiveLimit(offer.concurrency_max, start=offer.concurrency_start)
+            known = self._limits[offer.provider] = AdaptiveLimit(
+                offer.concurrency_max, start=offer.concurrency_start
+            )
         return known
 
     def restart(self, provider: str) -> None:
