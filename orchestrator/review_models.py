@@ -3,21 +3,18 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from agents.review.intake import Intake
 from agents.review.languages import is_code
 from agents.review.models.passes import ANSWER_S_UNKNOWN
-from agents.review.models.planning import ModelPlan, offered, plan_models
+from agents.review.models.planning import ModelPlan, Offered, offered, plan_models, under_limit
 from agents.review.report.wording import counted, money_text, seconds_text
 from bus import Bus
 from config.settings import Settings
 from schemas.llm import ModelsRequest, Privacy, Tier
 from schemas.review import Models, PassEstimate, ReviewRequested
-
-if TYPE_CHECKING:
-    from schemas.llm import ModelOffered
 
 CONNECT_S_MAX: Final = 0.3
 PORTS: Final = {"http": 80, "https": 443}
@@ -64,20 +61,21 @@ async def _listens(url: str) -> bool:
 
 async def estimate(bus: Bus, settings: Settings, request: ReviewRequested, intake: Intake) -> ModelPlan:
     """What models would do: those of the routers that run, else those that this command would call."""
-    models, why_none = await offered(bus, request.models)
-    if not models and await can_be_called(settings, request.models):
-        models = await _own_models(settings, request.models)
-    if not models:
-        return ModelPlan(why_none=why_none)
+    known = await offered(bus, request.models)
+    if not known.models and await can_be_called(settings, request.models):
+        known = await _own_models(settings, request.models)
+    if not known.models:
+        return ModelPlan(why_none=known.why_none if request.needs_models else "")
+    request = under_limit(request, known.task_limit_nusd)
     sources = {file.path: file.data.decode("utf-8", "replace") for file in intake.files if is_code(file.path)}
     if request.changed is not None:
         changed = {entry.path for entry in request.changed}
         sources = {path: text for path, text in sources.items() if path in changed}
     left_s = min(request.deadline_s, request.models_s)
-    return await asyncio.to_thread(plan_models, [sources], models, request, left_s=left_s)
+    return await asyncio.to_thread(plan_models, [sources], known.models, request, left_s=left_s)
 
 
-async def _own_models(settings: Settings, wanted: Models) -> "tuple[ModelOffered, ...]":
+async def _own_models(settings: Settings, wanted: Models) -> Offered:
     import time
 
     from agents.review.models.planning import MODELS_USED_MAX
@@ -90,7 +88,8 @@ async def _own_models(settings: Settings, wanted: Models) -> "tuple[ModelOffered
     async with models_for(settings, environment()) as models:
         learned = Learned()
         fit = [told(offer, learned, time.time()) for offer in models.offers() if is_callable(offer, request)]
-    return tuple(fit[:MODELS_USED_MAX])
+        limit = models.providers.task_limit_nusd
+    return Offered(models=tuple(fit[:MODELS_USED_MAX]), task_limit_nusd=limit)
 
 
 def print_estimate(plan: ModelPlan, request: ReviewRequested, intake: Intake, *, as_json: bool) -> None:
@@ -111,7 +110,7 @@ def print_estimate(plan: ModelPlan, request: ReviewRequested, intake: Intake, *,
                         "models": passes,
                         "calls": sum(one.calls for one in passes),
                         "cost_nusd": sum(one.cost_nusd for one in passes),
-                        "cost_limit_nusd": request.max_cost_nusd,
+                        "cost_limit_nusd": plan.max_cost_nusd,
                         "seconds": round(max([analysers_s, *(one.seconds for one in passes)]), 1),
                         "left_out": plan.plan.left_out or {},
                         "no_models": plan.why_none,
@@ -126,7 +125,11 @@ def print_estimate(plan: ModelPlan, request: ReviewRequested, intake: Intake, *,
         print(f"models: none{': ' + plan.why_none if plan.why_none else ''}")
         return
     _print_passes(passes)
-    limit = "" if request.max_cost_nusd is None else f", never over {money_text(request.max_cost_nusd)}"
+    limit = ""
+    if plan.max_cost_nusd is not None:
+        limit = f", never over {money_text(plan.max_cost_nusd)}"
+        if request.max_cost_nusd is None or plan.max_cost_nusd < request.max_cost_nusd:
+            limit += " (the limit for a task in the providers file)"
     total = sum(one.cost_nusd for one in passes)
     print(f"together about {money_text(total)}{limit}, {_minutes(max(one.seconds for one in passes))}")
     for why, number in (plan.plan.left_out or {}).items():

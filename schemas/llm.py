@@ -287,9 +287,10 @@ class ModelOffered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsReply(msgspec.Struct, frozen=True, kw_only=True):
-    """The models in the operator's order."""
+    """The models in the operator's order, and the most that the operator lets a task cost; None for no limit."""
 
     models: tuple[ModelOffered, ...] = ()
+    task_limit_nusd: int | None = None
 
 
 class CompletionPiece(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,14 @@ from agents.review.intake import (
     collect,
     collect_sent,
 )
-from agents.review.models.planning import ModelPlan, offered, pass_events, plan_models, read_sources
+from agents.review.models.planning import (
+    ModelPlan,
+    offered,
+    pass_events,
+    plan_models,
+    read_sources,
+    under_limit,
+)
 from agents.review.roles import Role, pick_roles
 from agents.review.shards import ShardsError, plan_shards
 from agents.review.sources import Sources
@@ -83,13 +90,14 @@ class ReviewPlanner:
     async def _for_models(self, event: ReviewRequested, left_s: float) -> ModelPlan:
         if self.sources is None or not event.bundles:
             return ModelPlan()
-        models, why_none = await offered(self.bus, event.models)
-        if not models:
-            return ModelPlan(why_none=why_none)
+        known = await offered(self.bus, event.models)
+        if not known.models:
+            return ModelPlan(why_none=known.why_none)
+        event = under_limit(event, known.task_limit_nusd)
         changed = None if event.changed is None else [entry.path for entry in event.changed]
         sources = await read_sources(self.sources, event.bundles, changed)
         left_s = min(left_s * PASSES_TIME_SHARE, event.models_s)
-        return await asyncio.to_thread(plan_models, sources, models, event, left_s=left_s)
+        return await asyncio.to_thread(plan_models, sources, known.models, event, left_s=left_s)
 
     async def _intakes(self, event: ReviewRequested) -> list[Intake]:
         intakes = []
@@ -189,8 +197,8 @@ def plan(
         estimates=models.plan.estimates,
         models=event.models,
         no_models=models.why_none if event.needs_models else "",
-        bundles=event.bundles if models.models else (),
-        verify=tuple(model.model for model in models.models),
+        bundles=event.bundles if passes else (),
+        verify=tuple(model.model for model in models.models) if passes else (),
         verify_max_nusd=event.max_cost_nusd,
     )
     return [planned, *assigned, *passes]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.review.languages import CODE, language_of
+from agents.review.models.roles import model_roles
 
 _PAGES: Final = frozenset({"javascript", "typescript", "tsx", "vue", "dart"})
 
@@ -79,10 +80,20 @@ ROLES: Final[dict[str, Role]] = {role.name: role for role in _ALL}
 def pick_roles(wanted: Sequence[str]) -> tuple[Role, ...]:
     """The roles of these names, all for none, in the order of `ROLES`.
 
+    A role for models brings those that it belongs to.
+
     Raises:
         ValueError: there is no role of a name.
     """
-    unknown = sorted(set(wanted) - set(ROLES))
+    for_models = model_roles()
+    unknown = sorted(set(wanted) - set(ROLES) - set(for_models))
     if unknown:
-        raise ValueError(f"no role {', '.join(map(repr, unknown))}: there are {', '.join(ROLES)}")
-    return tuple(role for role in _ALL if not wanted or role.name in wanted)
+        others = ", ".join(name for name in for_models if name not in ROLES)
+        raise ValueError(
+            f"no role {', '.join(map(repr, unknown))}: there are {', '.join(ROLES)}, and for models {others}"
+        )
+    names = set(wanted)
+    for name in wanted:
+        if name not in ROLES:
+            names.update(for_models[name].tags)
+    return tuple(role for role in _ALL if not wanted or role.name in names)

@@ -141,7 +141,7 @@ class Router:
         now_s = self.clock()
         fit = (offer for offer in self.offers() if is_callable(offer, request))
         offered = (told(offer, self.learned, now_s) for offer in islice(fit, MODELS_MAX))
-        return ModelsReply(models=tuple(offered))
+        return ModelsReply(models=tuple(offered), task_limit_nusd=self.policy.call_limit_nusd)
 
     async def complete(
         self, request: CompletionRequest, *, deadline_s: float, task_id: str = ""

@@ -68,12 +68,12 @@ def test_what_it_would_take_is_said_beforehand(
     [row] = estimate["models"]
     assert row["calls"] == estimate["calls"] > 0
     assert 0 < row["cost_nusd"] <= row["cost_max_nusd"]
-    assert estimate["cost_limit_nusd"] == 10**9
+    assert estimate["cost_limit_nusd"] == 20_000_000  # the limit for a task, of the settings that ship
     _, report = report_of(labverse, headline, "--models", "any")
     assert sum(one["calls"] for one in report["models"]) == estimate["calls"]
     assert report["cost_nusd"] <= 3 * row["cost_max_nusd"]
     shown = labverse.run("review", headline, "--models", "any", "--estimate").stdout
-    assert "never over $1.00" in shown
+    assert "never over $0.02" in shown
 
 
 def test_no_money_means_analysers_alone_and_says_so(

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,18 @@ def _finish(hit: Hit, lines: list[str], named: set[int]) -> Hit:
         description=_replaced(hit.description, secrets),
         fix=_replaced(hit.fix, secrets),
     )
+
+
+def without_secrets(text: str, named: Collection[int] = ()) -> str:
+    """A file's text as it may be shown to others: every secret that rules know is shortened, and on the lines `named`
+    (1-based), of which an analyser says that they hold one, everything that could be it."""
+    lines = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = {value: shortened(value) for value in values_in(line)}
+        if number in named:
+            line = _without_literals(line, found)
+        lines.append(_replaced(line, found) if found else line)
+    return "\n".join(lines)
 
 
 def shortened(secret: str) -> str:

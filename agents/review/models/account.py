@@ -81,6 +81,12 @@ def shortfalls(
             f"no model answered in {number} of {counted(planned.passes, 'pass', 'passes')}, "
             f"analysers alone looked there: {why}"
         )
+    limit, cost = planned.verify_max_nusd, spent(parts, verified)
+    if limit is not None and cost > limit:
+        out.append(
+            f"models cost {money_text(cost)}, over the limit of {money_text(limit)}: "
+            "a provider billed more than it was allowed to answer"
+        )
     if verified is not None and verified.why_not and _kind(verified.why_not) != BUDGET:
         out.append(f"contested findings were not all verified: {verified.why_not}")
     return out
@@ -94,9 +100,15 @@ def notes(
     fallbacks = sum(part.is_fallback for part in parts)
     if fallbacks:
         out.append(f"{counted(fallbacks, 'pass', 'passes')} went to another model than planned")
-    short = sum(part.is_pass and not part.model and _kind(part.no_model) == BUDGET for part in parts)
-    if short or (verified is not None and _kind(verified.why_not) == BUDGET):
-        out.append(f"{counted(short, 'pass', 'passes')} of models not made: the limit on money was reached")
+    refused = [
+        part.no_model for part in parts if part.is_pass and not part.model and _kind(part.no_model) == BUDGET
+    ]
+    if refused:
+        out.append(
+            f"{counted(len(refused), 'pass', 'passes')} of models not answered for lack of money: {refused[0]}"
+        )
+    if verified is not None and _kind(verified.why_not) == BUDGET:
+        out.append(f"contested findings were not all looked at again, for lack of money: {verified.why_not}")
     dropped: Counter[str] = Counter()
     for part in parts:
         dropped.update(part.dropped)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
+import msgspec
 
 from agents.review.dismissals import counts
 from agents.review.languages import is_code
@@ -35,37 +36,62 @@ UNIT_FILES_MAX: Final = 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """What models are to do; `why_none` when models were asked for and can't do anything."""
+    """What models are to do; `why_none` when models were asked for and can't do anything.
+
+    Attributes:
+        max_cost_nusd: the limit that it was made under.
+    """
 
     plan: Plan = field(default_factory=lambda: Plan(()))
     units: tuple[Unit, ...] = ()
     models: tuple[ModelOffered, ...] = ()
     why_none: str = ""
+    max_cost_nusd: int | None = None
 
 
-async def offered(bus: Bus, wanted: Models) -> tuple[tuple[ModelOffered, ...], str]:
-    """The models that may read code, in the operator's order; without any, why."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """The models that may read code, in the operator's order; without any, why.
+
+    Attributes:
+        task_limit_nusd: most that the operator lets a task cost; None for no limit.
+    """
+
+    models: tuple[ModelOffered, ...] = ()
+    why_none: str = ""
+    task_limit_nusd: int | None = None
+
+
+async def offered(bus: Bus, wanted: Models) -> Offered:
+    """What the routers on the bus can call."""
     if wanted is Models.NONE:
-        return (), ""
+        return Offered()
     privacy = Privacy.ANY if wanted is Models.ANY else Privacy.LOCAL_ONLY
     request = ModelsRequest(privacy=privacy, tier=Tier.MEDIUM)
     try:
         reply = await bus.call(LLM_MODELS, request, timeout_s=MODELS_S_MAX)
     except BusError as error:
         log.info("no models: %s", error)
-        return (
-            (),
-            "models were asked for, and no router runs: start one with `labverse up` or `labverse agent router`",
+        return Offered(
+            why_none="models were asked for, and none can be called: `labverse providers` says why (a key that isn't "
+            "set, a local server that isn't there), or no router runs on this bus"
         )
     if reply.models and not await _is_read_for(bus):
-        return (), f"models were asked for, and nobody has them read code: start `labverse agent {READER}`"
+        why = f"models were asked for, and nobody has them read code: start `labverse agent {READER}`"
+        return Offered(why_none=why)
     if reply.models:
-        return reply.models[:MODELS_USED_MAX], ""
+        return Offered(models=reply.models[:MODELS_USED_MAX], task_limit_nusd=reply.task_limit_nusd)
     where = "on this network" if wanted is Models.LOCAL else "here"
-    return (), (
-        f"models were asked for, and none of medium size or larger can be called {where}: "
+    return Offered(
+        why_none=f"models were asked for, and none of medium size or larger can be called {where}: "
         "`labverse providers` shows what there is"
     )
+
+
+def under_limit(event: ReviewRequested, task_limit_nusd: int | None) -> ReviewRequested:
+    """Core: the request with the smaller of its own limit on money and the operator's for a task."""
+    limits = [limit for limit in (event.max_cost_nusd, task_limit_nusd) if limit is not None]
+    return msgspec.structs.replace(event, max_cost_nusd=min(limits, default=None))
 
 
 async def _is_read_for(bus: Bus) -> bool:
@@ -104,7 +130,7 @@ def plan_models(
         max_cost_nusd=event.max_cost_nusd,
         left_s=left_s,
     )
-    return ModelPlan(plan=plan, units=tuple(units), models=tuple(models))
+    return ModelPlan(plan=plan, units=tuple(units), models=tuple(models), max_cost_nusd=event.max_cost_nusd)
 
 
 def roles_for(names: Sequence[str]) -> list[ModelRole]:

@@ -7,14 +7,17 @@ Without an LLM  an answer without hits that says why no model gave one
 """
 
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
 
+from agents.review.analysers.quote import without_secrets
 from agents.review.calibration import calibration
+from agents.review.cwe import HOLD_SECRETS, family_of
 from agents.review.languages import language_of
 from agents.review.models.claims import Checked, Claims, check_claims
 from agents.review.models.evidence import WAIT_S_MAX, Evidence
@@ -75,7 +78,11 @@ class ModelReviewer:
         )
         async with self.sources.folder(event.bundle) as folder:
             sources = await anyio.to_thread.run_sync(read_parts, folder, event.parts)
-        request = await self._request(event, role, sources, envelope.task_id, deadline_s)
+        wait_s = min(WAIT_S_MAX, EVIDENCE_SHARE * (deadline_s - time.time()))
+        hits = await self.evidence.of(envelope.task_id, event.evidence, time.time() + wait_s)
+        # What is a secret to us goes to no model, and what it quotes must stand in what it saw.
+        sources = await anyio.to_thread.run_sync(masked, sources, hits)
+        request = await self._request(event, role, sources, hits)
         answered = await self.complete(
             request,
             into=Claims,
@@ -90,11 +97,8 @@ class ModelReviewer:
         event: ReviewPassAssigned,
         role: ModelRole,
         sources: Mapping[str, str],
-        task_id: str,
-        deadline_s: float,
+        hits: tuple[Hit, ...],
     ) -> CompletionRequest:
-        wait_s = min(WAIT_S_MAX, EVIDENCE_SHARE * (deadline_s - time.time()))
-        hits = await self.evidence.of(task_id, event.evidence, time.time() + wait_s)
         language = language_of(event.parts[0].path) if event.parts else ""
         messages = review_messages(
             shown(event.parts, sources),
@@ -153,6 +157,15 @@ def evidence_on(parts: tuple[CodePart, ...], hits: tuple[Hit, ...]) -> list[Hit]
         if any(part.path == hit.path and part.first <= hit.line <= part.last for part in parts)
     ]
     return sorted(found, key=lambda hit: (hit.severity.rank, hit.path, hit.line, hit.analyser, hit.rule))
+
+
+def masked(sources: Mapping[str, str], hits: Iterable[Hit]) -> dict[str, str]:
+    """Core: the files without their secrets, those that rules know and those on lines that analysers name."""
+    named: defaultdict[str, set[int]] = defaultdict(set)
+    for hit in hits:
+        if family_of(hit.cwe) in HOLD_SECRETS:
+            named[hit.path].update(range(hit.line, max(hit.line, hit.end_line) + 1))
+    return {path: without_secrets(text, named[path]) for path, text in sources.items()}
 
 
 def read_parts(folder: Path, parts: tuple[CodePart, ...]) -> dict[str, str]:

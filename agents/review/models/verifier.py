@@ -17,14 +17,14 @@ from msgspec import Meta
 
 from agents.review.calibration import Calibration, calibration, judged
 from agents.review.models.prompt import framed
-from agents.review.models.reviewer import read_parts
+from agents.review.models.reviewer import masked, read_parts
 from agents.review.models.units import shown
 from agents.review.report.escape import clean
 from agents.review.sources import Sources
 from bus import PermanentError
 from bus.complete import Answered, Complete
 from schemas.llm import CompletionRequest, Message, Privacy, Purpose, Source, Tier
-from schemas.review import CodePart, Finding, FindingStatus, Models, ReviewPlanned
+from schemas.review import CodePart, Finding, FindingStatus, Hit, Models, ReviewPlanned
 
 CONTESTED_MIN: Final = 0.08
 """A single model's word is worth .10: with one at hand all that it says would lie under a band from .2 on."""
@@ -103,7 +103,7 @@ class Verifier:
         done = [answered.completion for answered in asked if answered.completion]
         return Verified(
             tuple(replaced.get(finding.fingerprint, finding) for finding in findings),
-            calls=len(asked),
+            calls=sum(answered.completion is not None or answered.cost_nusd > 0 for answered in asked),
             cost_nusd=sum(answered.cost_nusd for answered in asked),
             input_tokens=sum(one.usage.input_tokens for one in done),
             output_tokens=sum(one.usage.output_tokens for one in done),
@@ -119,9 +119,10 @@ class Verifier:
         try:
             async with self.sources.folder(bundle) as folder:
                 whole = (CodePart(path=group[0].path, first=1, last=1),)
-                sources = await anyio.to_thread.run_sync(read_parts, folder, whole)
+                plain = await anyio.to_thread.run_sync(read_parts, folder, whole)
         except (PermanentError, OSError) as error:
             return _unanswered(str(error))
+        sources = await anyio.to_thread.run_sync(masked, plain, map(_as_hit, group))
         request = _request(planned, group, sources, _judge(planned.verify, group))
         return await self.complete(
             request,
@@ -130,6 +131,20 @@ class Verifier:
             deadline_s=deadline_s,
             task_id=task_id,
         )
+
+
+def _as_hit(finding: Finding) -> Hit:
+    """Where a finding is, for masking what it may hold."""
+    return Hit(
+        analyser="",
+        rule="",
+        path=finding.path,
+        line=finding.line,
+        end_line=finding.end_line,
+        title="",
+        severity=finding.severity,
+        cwe=finding.cwe,
+    )
 
 
 def contested(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -169,8 +184,10 @@ def judged_by(
         changes: dict[str, object] = {"cost_nusd": finding.cost_nusd + share}
         if given is not None:
             word = "confirms" if given.real else "refutes"
+            itself = " itself" if model in _said(finding) else ""
             changes["confidence"] = judged(finding.confidence, given.real, table)
-            changes["verdict"] = f"{model} {word} it: {clean(given.because)}"[:BECAUSE_CHARS_MAX].rstrip(": ")
+            told = f"{model}{itself} {word} it: {clean(given.because)}"
+            changes["verdict"] = told[:BECAUSE_CHARS_MAX].rstrip(": ")
         out.append(msgspec.structs.replace(finding, **changes))
     return out
 
@@ -181,9 +198,14 @@ def shown_only(findings: Sequence[Finding]) -> tuple[list[Finding], int]:
     return kept, len(findings) - len(kept)
 
 
+def _said(finding: Finding) -> set[str]:
+    """Who reported it."""
+    return {name.partition(" ")[0] for name in finding.found_by}
+
+
 def _judge(models: Sequence[str], group: Sequence[Finding]) -> str:
     """A model that did not find these itself, if there is one."""
-    said = {name.rpartition(" ")[0] for finding in group for name in finding.found_by}
+    said = {name for finding in group for name in _said(finding)}
     return next((model for model in models if model not in said), models[0])
 
 

@@ -95,9 +95,13 @@ def command(level: str, message: str, **properties: str) -> str:
     return f"::{level}{' ' if told else ''}{told}::{_data(message)}"
 
 
+_CONTROL: Final = {code: f"%{code:02X}" for code in (*range(32), 127)}
+"""What could drive the terminal of whoever reads the log."""
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return text.replace("%", "%25").replace(":", "%3A").replace(",", "%2C").translate(_CONTROL)

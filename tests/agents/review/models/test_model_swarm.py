@@ -22,6 +22,7 @@ from agents.review.models.verifier import Verifier
 from agents.review.planner import ReviewPlanner
 from agents.review.reviewer import Reviewer
 from agents.review.sources import Sources
+from agents.router.decide import Policy
 from agents.router.offers import Offer
 from bus import Bus
 from bus.complete import BusComplete
@@ -160,7 +161,7 @@ async def test_what_models_alone_say_is_verified_and_shown_only_when_confirmed(
     await swarm.route(swarm.lab.local(model, **MEDIUM))
     [finding] = found(await swarm.review(), "prices[1:]")
     assert finding.is_claim
-    assert "local/m confirms it" in finding.verdict
+    assert "local/m itself confirms it" in finding.verdict
     model.behaviour = finds("prices[1:]", title="The first price is lost", real=False)
     report = await swarm.review(text=FLASK + "\n")
     assert found(report, "prices[1:]") == []
@@ -294,9 +295,9 @@ async def test_without_anybody_who_has_models_read_no_pass_is_planned(bus: Bus, 
     router = lab.router(lab.local(provide(finds("db.execute")), **MEDIUM))
     lab.start(router.serve(ready))
     await ready.wait()
-    models, why = await offered(bus, Models.LOCAL)
-    assert models == ()
-    assert "labverse agent model-reviewer" in why
+    known = await offered(bus, Models.LOCAL)
+    assert known.models == ()
+    assert "labverse agent model-reviewer" in known.why_none
     await end(lab.tasks)
     await lab.upstream.aclose()
 
@@ -305,7 +306,7 @@ async def test_without_a_router_the_report_says_so_at_once(swarm: Swarm) -> None
     started = time.monotonic()
     report = await swarm.review()
     assert time.monotonic() - started < 20
-    assert any("no router runs" in reason for reason in report.degraded)
+    assert any("none can be called" in reason for reason in report.degraded)
     assert found(report, "db.execute")
 
 
@@ -335,3 +336,26 @@ async def test_a_hundred_passes_take_little_more_than_the_model_does(
     print(f"{len(sent)} calls, {slots} slots: wall / ideal = {wall_s / (waves * latency_s):.3f}")
     assert model.running_max <= slots
     assert wall_s <= 1.05 * waves * latency_s + 0.25  # what a busy machine adds
+
+
+async def test_no_secret_reaches_a_model_and_its_answer_is_checked_against_what_it_saw(
+    swarm: Swarm, provide: Provide
+) -> None:
+    secret = "sk-proj-1234567890abcdefghijklmnop"
+    text = FLASK.replace("app = Flask(__name__)", f'app = Flask(__name__)\nAPI_KEY = "{secret}"')
+    model = provide(finds("API_KEY", cwe=798, title="A key"))
+    await swarm.route(swarm.lab.local(model, **MEDIUM))
+    report = await swarm.review(text)
+    assert model.calls > 0
+    assert all(secret not in str(one.body) for one in model.requests)
+    [finding] = found(report, "API_KEY")
+    assert finding.models == 1
+
+
+async def test_the_operators_limit_for_a_task_counts_too(swarm: Swarm, provide: Provide) -> None:
+    model = provide(finds("db.execute", cwe=89))
+    policy = Policy(target_s=30.0, call_limit_nusd=2_000_000)
+    await swarm.route(swarm.lab.paid(model, **MEDIUM), policy=policy)
+    report = await swarm.review(models=Models.ANY, max_cost_nusd=10**9)
+    assert 0 < report.cost_nusd <= 2_000_000
+    assert any("limit on money" in one.reason for one in report.not_reviewed)
