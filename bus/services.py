@@ -3,6 +3,7 @@
 from typing import Final
 
 from bus.rpc import Service
+from schemas.approval import DecideReply, DecideRequest
 from schemas.cost import (
     Release,
     ReleaseRequest,
@@ -32,3 +33,5 @@ COST_STATE: Final = Service("cost.state", StateRequest, StateReply)
 
 KNOWLEDGE_SEARCH: Final = Service("knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply)
 KNOWLEDGE_ADD: Final = Service("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply)
+
+APPROVAL_DECIDE: Final = Service("approval.decide", DecideRequest, DecideReply)

@@ -28,6 +28,8 @@ __all__ = ["ConfigError", "Loaded", "load"]
 COMMON_VARIABLES: Final = {
     "NATS_URL": "bus.url",
     "LABVERSE_DATA": "bus.data_dir",
+    "SLACK_BOT_TOKEN": "slack.bot_token",
+    "SLACK_SIGNING_SECRET": "slack.signing_secret",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "telemetry.endpoint",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "telemetry.protocol",
     "OTEL_EXPORTER_OTLP_HEADERS": "telemetry.headers",

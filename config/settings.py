@@ -178,6 +178,54 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     service_name: Annotated[str, Meta(min_length=1, max_length=255)] = "labverse"
 
 
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTP gateway of `labverse up`.
+
+    Attributes:
+        serve: whether there is one.
+        host, port: where it listens; port 0 takes any free one.
+        keys_file: API keys, as `labverse key` keeps them; None: `api_keys.yaml` in the configuration folder.
+        body_bytes_max: of one request.
+        requests_per_minute: of one key or, without one, one address.
+    """
+
+    serve: bool = True
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=PORT_MAX)] = 8084
+    keys_file: Path | None = None
+    body_bytes_max: Annotated[int, Meta(ge=KIB, le=GIB)] = MIB
+    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
+
+
+class SlackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where people are asked and told in Slack; without a token nobody is.
+
+    Attributes:
+        bot_token: `xoxb-…` of our app.
+        signing_secret: proves that a click comes from Slack.
+        channel: where approvals are posted, as an id (`C0123456789`) or `#name`.
+        api_url: another server that speaks Slack's API.
+    """
+
+    bot_token: Secret = Secret()
+    signing_secret: Secret = Secret()
+    channel: Annotated[str, Meta(max_length=80)] = "#approvals"
+    api_url: Text = "https://slack.com/api/"
+
+
+class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Negotiations and what people must approve.
+
+    Attributes:
+        cards: a folder of rate cards beside those that ship; a card of the same name takes their place.
+        policy_file: who approves what, and the limits on deals; None takes approval_policy.yaml of the configuration
+            folder, else the one that ships.
+    """
+
+    cards: Path | None = None
+    policy_file: Path | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. `Settings()` is what holds with no file, environment or flag."""
 
@@ -185,4 +233,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     review: ReviewSettings = msgspec.field(default_factory=ReviewSettings)
     agents: AgentSettings = msgspec.field(default_factory=AgentSettings)
     llm: LlmSettings = msgspec.field(default_factory=LlmSettings)
+    negotiation: NegotiationSettings = msgspec.field(default_factory=NegotiationSettings)
+    gateway: GatewaySettings = msgspec.field(default_factory=GatewaySettings)
+    slack: SlackSettings = msgspec.field(default_factory=SlackSettings)
     telemetry: TelemetrySettings = msgspec.field(default_factory=TelemetrySettings)

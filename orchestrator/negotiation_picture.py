@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agents.negotiator.certificate import ByAgent, Certificate, NoDeal
+from schemas.deal import ByAgent, Certificate, NoDeal
 from agents.negotiator.domain import Domain
 from agents.negotiator.points import Points
 from orchestrator.clean import clean

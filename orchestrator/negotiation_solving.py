@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agents.negotiator.certificate import Certificate, NoDeal
+from schemas.deal import Certificate, NoDeal
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm
 from agents.negotiator.loading import load_domain

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from agents.negotiator.certificate import Alternative, Certificate, Mixed, NoDeal
+from schemas.deal import Alternative, Certificate, Mixed, NoDeal
 from agents.negotiator.domain import Domain
 from orchestrator.clean import clean
 from orchestrator.fitting import Column, print_table

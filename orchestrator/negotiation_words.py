@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from agents.negotiator.certificate import Certificate, Deal, Flip, Manipulability
+from schemas.deal import Certificate, Deal, Flip, Manipulability
 from agents.negotiator.domain import Domain
 from orchestrator.clean import clean
 from orchestrator.fitting import shortened

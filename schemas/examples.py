@@ -2,9 +2,42 @@
 
 from typing import Final
 
+from schemas.approval import (
+    Approval,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalExpiring,
+    ApprovalOpened,
+    ApprovalRequested,
+    ApprovalState,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+    Ballot,
+    Fact,
+    Vote,
+)
 from schemas.cost import CallRecord, CostRecorded, CostThresholdCrossed
+from schemas.deal import Alternative, Certificate, ParetoCheck
 from schemas.event import Event, tag_of
 from schemas.llm import BudgetState, Usage
+from schemas.negotiation import (
+    Evidence,
+    Interval,
+    IssueStated,
+    NegotiationAgreed,
+    NegotiationExpired,
+    NegotiationNoDeal,
+    NegotiationOpened,
+    NegotiationProposed,
+    NegotiationRequested,
+    NegotiationVetoed,
+    Payment,
+    PositionAsked,
+    PositionScenario,
+    PositionStated,
+    Proposal,
+    Revenue,
+)
 from schemas.review import (
     AgentWork,
     Bundle,
@@ -54,6 +87,63 @@ _BUNDLE: Final = Bundle(
     paths=("app/__init__.py", "app/orders.py", "app/pages.py"),
     lines=240,
     source_bytes=7_812,
+)
+
+_REQUEST: Final = NegotiationRequested(
+    goal="Cross-platform content syndication", platforms=("tiktok", "spotify"), budget_nusd=1_000_000_000_000
+)
+_ISSUES: Final = (
+    IssueStated(name="terms", values=("CPM, tiktok 60 % · spotify 40 %", "CPA, tiktok 50 % · spotify 50 %")),
+    IssueStated(name="format", values=("clip", "episode")),
+)
+_DEAL: Final = {"terms": "CPM, tiktok 60 % · spotify 40 %", "format": "clip"}
+_DIGEST: Final = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+_PAYMENTS: Final = (
+    Payment(platform="tiktok", terms="CPM $6.50", most_nusd=600_000_000_000, volume="92,307 impressions"),
+    Payment(platform="spotify", terms="CPM $18.00", most_nusd=400_000_000_000, volume="22,222 impressions"),
+)
+_WORTH: Final = {"house": 180.0, "spotify": 88.0, "tiktok": 210.0}
+_ALTERNATIVE: Final = Alternative(deal=_DEAL, utilities=_WORTH, value=0.31)
+_CERTIFICATE: Final = Certificate(
+    concept="regret",
+    regret="relative",
+    deal=_DEAL,
+    utilities=_WORTH,
+    disagreement={"house": 0.0, "spotify": 0.0, "tiktok": 0.0},
+    ideal={"house": 260.0, "spotify": 120.0, "tiktok": 290.0},
+    regrets={"house": 0.31, "spotify": 0.27, "tiktok": 0.28},
+    absolute_regrets={"house": 80.0, "spotify": 32.0, "tiktok": 80.0},
+    binds=("house",),
+    accepts=("house", "spotify", "tiktok"),
+    value=0.31,
+    bound=0.31,
+    gap=0.0,
+    is_exact=True,
+    route="enumeration",
+    outcomes=4,
+    candidates=2,
+    runner_up=None,
+    flips=(),
+    manipulability=None,
+    pareto=ParetoCheck(is_undominated=True, is_proven=True, by="frontier"),
+    by_concept={"regret": _ALTERNATIVE},
+)
+_APPROVAL_REQUEST: Final = ApprovalRequested(
+    kind="deal",
+    title="Syndicate with tiktok and spotify for at most $1,000.00",
+    digest=_DIGEST,
+    facts=(Fact(label="tiktok", value="at most $600.00: CPM $6.50"),),
+    text="The largest regret of anybody is 31 % of what they could gain.",
+    cost_nusd=1_000_000_000_000,
+    about=f"deal {TASK_ID}",
+    reasons=("$1,000.00 is more than $100.00",),
+)
+_VOTE: Final = Vote(
+    by="alice",
+    identity="slack:U024BE7LH",
+    ballot=Ballot.APPROVE,
+    at="2026-01-31T12:05:00.000000Z",
+    vote_id="U024BE7LH-1769860800.123456",
 )
 
 _ALL: Final[tuple[Event, ...]] = (
@@ -119,6 +209,106 @@ _ALL: Final[tuple[Event, ...]] = (
                 ),
             ),
         )
+    ),
+    _REQUEST,
+    NegotiationOpened(
+        request=_REQUEST,
+        parties=("house", "tiktok", "spotify"),
+        issues=_ISSUES,
+        asked=(EVENT_ID,),
+        deadline="2026-01-31T12:00:02.000000Z",
+        started_at="2026-01-31T12:00:00.000000Z",
+    ),
+    PositionAsked(
+        party="tiktok",
+        index=1,
+        of=3,
+        goal=_REQUEST.goal,
+        platforms=_REQUEST.platforms,
+        budget_nusd=_REQUEST.budget_nusd,
+        issues=_ISSUES,
+        deadline="2026-01-31T12:00:02.000000Z",
+    ),
+    PositionStated(
+        party="tiktok",
+        agent="platform",
+        scenarios=(
+            PositionScenario(probability=1.0, utilities={"terms": (210.0, 140.0), "format": (20.0, 0.0)}),
+        ),
+        words="tiktok would rather be paid by CPM, with 60 % of the budget.",
+        proposals=(Proposal(deal=_DEAL),),
+        evidence=Evidence(impressions=1_200_000, clicks=13_100, conversions=240),
+        card="tiktok 2026-11",
+    ),
+    NegotiationProposed(
+        goal=_REQUEST.goal,
+        deal=_DEAL,
+        certificate=_CERTIFICATE,
+        parties=("house", "tiktok", "spotify"),
+        payments=_PAYMENTS,
+        amount_nusd=1_000_000_000_000,
+        digest=_DIGEST,
+        confidence=0.93,
+        revenue={
+            "house": Revenue(
+                expected=Interval(mean=180.0, low=40.0, high=330.0),
+                realised=Interval(mean=180.0, low=-60.0, high=450.0),
+                p_gain=0.93,
+            )
+        },
+        approval_reasons=("$1,000.00 is more than $100.00",),
+        policy_version="1",
+        machine_s=0.07,
+    ),
+    NegotiationAgreed(
+        goal=_REQUEST.goal,
+        deal=_DEAL,
+        payments=_PAYMENTS,
+        amount_nusd=1_000_000_000_000,
+        digest=_DIGEST,
+        parties=("house", "tiktok", "spotify"),
+        approval_id=EVENT_ID,
+        by=("alice",),
+    ),
+    NegotiationVetoed(
+        deal=_DEAL, digest=_DIGEST, approval_id=EVENT_ID, by="alice", note="not before the season starts"
+    ),
+    NegotiationExpired(
+        deal=_DEAL, digest=_DIGEST, approval_id=EVENT_ID, why="nobody decided by 2026-02-01T12:00:00Z"
+    ),
+    NegotiationNoDeal(
+        kind="silent", reason="spotify stated no position in 2.0 s", silent={"spotify": "nothing heard"}
+    ),
+    _APPROVAL_REQUEST,
+    ApprovalOpened(
+        approval=Approval(
+            approval_id=EVENT_ID,
+            task_id=TASK_ID,
+            request=_APPROVAL_REQUEST,
+            requested_by="labverse/negotiation-table",
+            policy_version="1",
+            approvers=("alice",),
+            opened_at="2026-01-31T12:00:00.100000Z",
+            deadline="2026-02-01T12:00:00.100000Z",
+            warn_at="2026-02-01T11:00:00.100000Z",
+        )
+    ),
+    ApprovalVoted(approval_id=EVENT_ID, by="alice", missing=1),
+    ApprovalExpiring(approval_id=EVENT_ID, deadline="2026-02-01T12:00:00.100000Z", left_s=3600.0),
+    ApprovalDecided(
+        approval_id=EVENT_ID,
+        kind="deal",
+        digest=_DIGEST,
+        state=ApprovalState.APPROVED,
+        votes=(_VOTE,),
+        policy_version="1",
+        about=f"deal {TASK_ID}",
+    ),
+    ApprovalExpired(
+        approval_id=EVENT_ID, kind="deal", digest=_DIGEST, deadline="2026-02-01T12:00:00.100000Z"
+    ),
+    ApprovalWithdrawn(
+        approval_id=EVENT_ID, kind="deal", digest=_DIGEST, why="a newer request took its place"
     ),
     TaskCancelled(by="alice", reason="wrong branch"),
     TaskExpired(

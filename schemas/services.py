@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from schemas.approval import DecideReply, DecideRequest
 from schemas.cost import (
     Release,
     ReleaseRequest,
@@ -56,5 +57,6 @@ SERVICES: Final = (
     ServiceType(
         "knowledge.search", KnowledgeSearchRequest, KnowledgeSearchReply, "Passages about a question."
     ),
+    ServiceType("approval.decide", DecideRequest, DecideReply, "Approve, veto, or hand the right to on."),
     ServiceType("knowledge.add", KnowledgeAddRequest, KnowledgeAddReply, "Add or replace a document."),
 )

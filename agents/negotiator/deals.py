@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.negotiator.certificate import ByAgent, Deal
+from schemas.deal import ByAgent, Deal
 from agents.negotiator.domain import Domain
 from agents.negotiator.problem import Floats, Problem
 

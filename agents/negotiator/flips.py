@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.negotiator.certificate import Flip
+from schemas.deal import Flip
 from agents.negotiator.concepts import Best, Concept, Terms, best_of, losses, merits
 from agents.negotiator.deals import Names
 from agents.negotiator.field import Candidates

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.negotiator.certificate import Manipulability
+from schemas.deal import Manipulability
 from agents.negotiator.concepts import Concept, RegretKind, best_of, terms_of
 from agents.negotiator.deals import Names
 from agents.negotiator.field import Candidates, Field

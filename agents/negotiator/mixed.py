@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from agents.negotiator.aims import Aim, aim_of, tangents
-from agents.negotiator.certificate import Mixed
+from schemas.deal import Mixed
 from agents.negotiator.concepts import Concept, RegretKind, terms_of, values_of
 from agents.negotiator.deals import Names
 from agents.negotiator.domain import Domain

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.negotiator.certificate import Blocker, NoDeal
+from schemas.deal import Blocker, NoDeal
 from agents.negotiator.deals import Names
 from agents.negotiator.explore import explore
 from agents.negotiator.field import Candidates

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agents.negotiator.certificate import ByAgent, Deal
+from schemas.deal import ByAgent, Deal
 from agents.negotiator.deals import names_of
 from agents.negotiator.domain import Domain, check
 from agents.negotiator.explore import explore

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.negotiator.certificate import Alternative, Certificate, Mixed, NoDeal, ParetoCheck
+from schemas.deal import Alternative, Certificate, Mixed, NoDeal, ParetoCheck
 from agents.negotiator.concepts import CONCEPTS, Best, Concept, RegretKind, Terms, best_of, terms_of
 from agents.negotiator.deals import Names, names_of
 from agents.negotiator.domain import Domain, check

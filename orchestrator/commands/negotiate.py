@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from agents.negotiator.certificate import NoDeal
+    from schemas.deal import NoDeal
     from agents.negotiator.limits import RefusedError
     from orchestrator.clean import clean
     from orchestrator.negotiation_picture import picture_of
@@ -148,7 +148,7 @@ def _picture_path(stated: str) -> "Path":
 def _print(answer: "Answer", picture: "Picture") -> None:
     from rich.console import Console
 
-    from agents.negotiator.certificate import NoDeal
+    from schemas.deal import NoDeal
     from orchestrator.negotiation_view import print_certificate, print_no_deal
 
     console = Console(highlight=False)

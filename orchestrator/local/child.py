@@ -13,10 +13,12 @@ it aborts the whole process when the system refuses it a thread.
 import argparse
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+HOST: Final = "127.0.0.1"
 CONTEXT_TOKENS: Final = 4_096
 """Of one request, input and output together. Each slot has its own."""
 CONTEXT_TOKENS_MIN: Final = 256
@@ -151,13 +154,16 @@ def start_server(options: ServerOptions) -> Any:
         try:
             return Server(_parameters(CommonParams(), options))
         except (RuntimeError, MemoryError) as error:
+            # llama.cpp may name the port on a thread of its own, after this: look for ourselves.
+            if options.port and port_is_taken(options.port):
+                raise ModelFailedError(_taken(options)) from None
             raise ModelFailedError(explain(log.text() or repr(error), options)) from None
 
 
 def _parameters(p: Any, options: ServerOptions) -> Any:
     p.model.path = str(options.path)
     p.model_alias = {model_name(options.path)}
-    p.hostnames = ["127.0.0.1"]
+    p.hostnames = [HOST]
     p.port = options.port
     p.n_ctx = options.context_tokens * options.slots
     p.n_predict = options.context_tokens
@@ -179,7 +185,7 @@ def explain(log: str, options: ServerOptions) -> str:
     """What llama.cpp's error log means, in one line. Pure."""
     path = options.path
     if "couldn't bind HTTP server socket" in log:
-        return f"port {options.port} of 127.0.0.1 is taken: choose another, or 0 for a free one"
+        return _taken(options)
     if re.search(r"insufficient memory|failed to allocate|out of memory|bad_alloc|MemoryError", log, re.I):
         return (
             f"out of memory: {path} with {options.slots} × {options.context_tokens} tokens of context doesn't fit; "
@@ -196,6 +202,22 @@ def explain(log: str, options: ServerOptions) -> str:
         (line for line in lines if "error loading model" in line), lines[0] if lines else "no reason given"
     )
     return f"llama.cpp can't serve {path}: {' '.join(said.split())[:REASON_CHARS_MAX]}"
+
+
+def _taken(options: ServerOptions) -> str:
+    return f"port {options.port} of {HOST} is taken: choose another, or 0 for a free one"
+
+
+def port_is_taken(port: int) -> bool:
+    """Whether somebody else listens there now."""
+    with socket.socket() as probe:
+        # As servers do, so that connections which have just ended there don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def model_name(path: Path) -> str:

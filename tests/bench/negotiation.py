@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 # isort: split
 from negotiations import Brute, made, within
 
-from agents.negotiator.certificate import Certificate
+from schemas.deal import Certificate
 from agents.negotiator.concepts import CONCEPTS
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm

@@ -19,7 +19,7 @@ from labverse import Labverse
 from negotiations import Brute, unhurried
 from rich.cells import cell_len
 
-from agents.negotiator.certificate import Certificate
+from schemas.deal import Certificate
 from agents.negotiator.concepts import CONCEPTS
 from agents.negotiator.loading import load_domain
 from agents.negotiator.solve import Options, solve

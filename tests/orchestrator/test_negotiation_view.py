@@ -13,7 +13,7 @@ from negotiations import domains, unhurried
 from rich.cells import cell_len
 from rich.console import Console
 
-from agents.negotiator.certificate import Certificate, NoDeal
+from schemas.deal import Certificate, NoDeal
 from agents.negotiator.concepts import CONCEPTS, RegretKind
 from agents.negotiator.domain import Domain, from_mapping
 from agents.negotiator.points import points_of

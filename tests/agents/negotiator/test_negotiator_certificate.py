@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from negotiations import Brute, domains, made, unhurried
 
 from agents.negotiator import explore
-from agents.negotiator.certificate import Certificate, Flip, NoDeal
+from schemas.deal import Certificate, Flip, NoDeal
 from agents.negotiator.concepts import CONCEPTS, Concept
 from agents.negotiator.domain import Agent, Domain, from_mapping
 from agents.negotiator.points import points_of

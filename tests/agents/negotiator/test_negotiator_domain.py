@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from negotiations import made, unhurried
 
-from agents.negotiator.certificate import Certificate
+from schemas.deal import Certificate
 from agents.negotiator.domain import from_mapping, from_text
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.solve import solve

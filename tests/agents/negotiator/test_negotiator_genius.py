@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from negotiations import unhurried
 
-from agents.negotiator.certificate import Certificate
+from schemas.deal import Certificate
 from agents.negotiator.genius import from_genius
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.loading import load_domain

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from negotiations import unhurried
 
-from agents.negotiator.certificate import Certificate
+from schemas.deal import Certificate
 from agents.negotiator.domain import from_mapping
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.risk import Risk, RiskKind, adjusted

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from negotiations import Brute, domains, made, unhurried, within
 
 from agents.negotiator import explore
-from agents.negotiator.certificate import Certificate, NoDeal
+from schemas.deal import Certificate, NoDeal
 from agents.negotiator.concepts import CONCEPTS, Concept
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm
