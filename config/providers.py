@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from config.errors import ConfigError, did_you_mean, shown
-from config.provider_file import line_of, read_file
+from config.provider_file import read_file
 from config.provider_rows import (
     NAME_PATTERN,
     Capabilities,
@@ -27,7 +27,8 @@ from config.provider_rows import (
     Routing,
     Temperatures,
 )
-from config.settings import LlmSettings, home
+from config.settings import LlmSettings, configured_file
+from config.typed_yaml import line_of
 from config.yaml_lines import Node
 
 __all__ = [
@@ -104,15 +105,7 @@ class Providers:
 
 def find_providers_file(settings: LlmSettings, env: Mapping[str, str]) -> Path | None:
     """`llm.providers_file`, else $XDG_CONFIG_HOME/labverse/ai_providers.yaml if it is there, else None: the shipped."""
-    if settings.providers_file is not None:
-        return settings.providers_file
-    folder = Path(env.get("XDG_CONFIG_HOME", ""))
-    try:
-        base = folder if folder.is_absolute() else home(env) / ".config"
-        path = base / "labverse" / "ai_providers.yaml"
-        return path if path.exists() else None
-    except (OSError, RuntimeError):  # no home folder, or none that may be looked into
-        return None
+    return settings.providers_file or configured_file("ai_providers.yaml", env)
 
 
 def load_providers(path: Path | None) -> Providers:

@@ -50,6 +50,17 @@ def home(env: Mapping[str, str]) -> Path:
     return Path(named) if named else Path.home()
 
 
+def configured_file(name: str, env: Mapping[str, str]) -> Path | None:
+    """The file of that name in $XDG_CONFIG_HOME/labverse or ~/.config/labverse, if it is there."""
+    folder = Path(env.get("XDG_CONFIG_HOME", ""))
+    try:
+        base = folder if folder.is_absolute() else home(env) / ".config"
+        path = base / "labverse" / name
+        return path if path.exists() else None
+    except (OSError, RuntimeError):  # no home folder, or none that may be looked into
+        return None
+
+
 def _data_dir() -> Path:
     return default_data_dir({})
 

@@ -18,8 +18,27 @@ import msgspec
 
 from bus import Bus, ConflictError, Envelope, Subscription
 from bus.kv import Bucket
+from schemas.approval import (
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalExpiring,
+    ApprovalRequested,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+)
 from schemas.cost import CostRecorded, CostThresholdCrossed
 from schemas.event import Event, tag_of
+from schemas.negotiation import (
+    NegotiationAgreed,
+    NegotiationExpired,
+    NegotiationNoDeal,
+    NegotiationOpened,
+    NegotiationProposed,
+    NegotiationRequested,
+    NegotiationVetoed,
+    PositionAsked,
+    PositionStated,
+)
 from schemas.registry import EVENTS, SCATTERED
 from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
 from schemas.task import HandledMark, TaskCancelled, TaskExpired, TaskRecord, TaskState, TaskStepFailed
@@ -30,7 +49,14 @@ CACHED_MAX: Final = 2_000
 CONFLICTS_MAX: Final = 50
 STEP_IDS_MAX: Final = 2_000
 
-NOT_OF_TASKS: Final = (HandledMark, ReviewAssigned, CostThresholdCrossed)
+NOT_OF_TASKS: Final = (
+    HandledMark,
+    ReviewAssigned,
+    PositionAsked,
+    ApprovalVoted,
+    ApprovalExpiring,
+    CostThresholdCrossed,
+)
 
 _STAGES: Final = {
     TaskState.QUEUED: 0,
@@ -119,7 +145,7 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
         case ReviewPlanned(assignments=assignments, name=name):
             changes |= {"steps": len(assignments), "name": name or record.name}
         case ReviewFindings():
-            changes |= _step_done(record, envelope.causation_id, event)
+            changes |= _step_done(record, envelope.causation_id, event.agent)
         case ReviewCompleted(report=report):
             state = TaskState.COMPLETED
             changes |= {
@@ -127,6 +153,26 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
                 "result_subject": envelope.subject,
                 "findings": len(report.findings),
                 "cost_nusd": max(record.cost_nusd, report.cost_nusd),
+            }
+        case NegotiationRequested() | NegotiationOpened() | PositionStated() | NegotiationProposed():
+            state, more = _negotiating(record, event, envelope)
+            changes |= more
+        case NegotiationAgreed() | NegotiationNoDeal() | NegotiationVetoed() | NegotiationExpired():
+            state = TaskState.COMPLETED
+            changes |= {
+                "finished_at": envelope.time,
+                "result_subject": envelope.subject,
+                "reason": _ending(event),
+            }
+        case ApprovalRequested() if envelope.id == envelope.task_id:
+            changes |= {"kind": tag_of(event), "name": event.title}
+            changes |= {"created_at": envelope.time, "owner": envelope.source}
+        case ApprovalDecided() | ApprovalExpired() | ApprovalWithdrawn() if _is_own_task(event, envelope):
+            state = TaskState.COMPLETED
+            changes |= {
+                "finished_at": envelope.time,
+                "result_subject": envelope.subject,
+                "reason": _ending(event),
             }
         case CostRecorded(task_spent_nusd=spent):
             state = TaskState.QUEUED  # money says nothing about where the task stands
@@ -155,7 +201,50 @@ def apply(record: TaskRecord, event: Event, envelope: Envelope) -> TaskRecord:
     return msgspec.structs.replace(record, **changes)
 
 
-def _step_done(record: TaskRecord, step: str, event: ReviewFindings) -> dict[str, object]:
+def _negotiating(
+    record: TaskRecord,
+    event: NegotiationRequested | NegotiationOpened | PositionStated | NegotiationProposed,
+    envelope: Envelope,
+) -> tuple[TaskState, dict[str, object]]:
+    match event:
+        case NegotiationRequested(goal=goal):
+            started: dict[str, object] = {"kind": tag_of(event), "name": goal}
+            return TaskState.QUEUED, started | {"created_at": envelope.time, "owner": envelope.source}
+        case NegotiationOpened(asked=asked):
+            return TaskState.RUNNING, {"steps": len(asked)}
+        case PositionStated(agent=agent):
+            return TaskState.RUNNING, _step_done(record, envelope.causation_id, agent)
+        case NegotiationProposed(approval_reasons=reasons):
+            waits = reasons and not record.state.is_final
+            return TaskState.RUNNING, {"reason": "waits for approval"} if waits else {}
+
+
+def _is_own_task(
+    event: ApprovalDecided | ApprovalExpired | ApprovalWithdrawn, envelope: Envelope
+) -> bool:
+    """Whether the approval is all that the task is about: asked for by the command that started it."""
+    return event.approval_id == envelope.task_id
+
+
+def _ending(event: Event) -> str:
+    match event:
+        case NegotiationAgreed(by=by):
+            return f"agreed, approved by {', '.join(by)}" if by else "agreed"
+        case NegotiationVetoed(by=by):
+            return f"vetoed by {by}"
+        case NegotiationExpired(why=why) | ApprovalWithdrawn(why=why):
+            return why
+        case NegotiationNoDeal(reason=reason):
+            return f"no deal: {reason}"
+        case ApprovalDecided(state=state, votes=votes):
+            return f"{state} by {', '.join(vote.by for vote in votes)}"
+        case ApprovalExpired(deadline=deadline):
+            return f"nobody decided by {deadline}"
+        case _:
+            return ""
+
+
+def _step_done(record: TaskRecord, step: str, agent: str) -> dict[str, object]:
     done = _with(record.done_ids, step)
     failed = tuple(known for known in record.failed_ids if known != step)
     return {
@@ -163,7 +252,7 @@ def _step_done(record: TaskRecord, step: str, event: ReviewFindings) -> dict[str
         "failed_ids": failed,
         "steps_done": len(done),
         "steps_failed": len(failed),
-        "agents": tuple(sorted({*record.agents, event.agent})),
+        "agents": tuple(sorted({*record.agents, agent})),
     }
 
 

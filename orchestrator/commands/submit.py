@@ -72,7 +72,7 @@ async def run(args: argparse.Namespace) -> int:
 
         async def wait() -> TaskState:
             async for event, _ in follow(bus, task_id):
-                if end := ended(event):
+                if end := ended(event, task_id):
                     sys.stdout.write(msgspec.json.format(msgspec.json.encode(event)).decode() + "\n")
                     return end[0]
             return TaskState.FAILED

@@ -59,7 +59,7 @@ async def _watch(bus: "Bus", task_id: str, args: argparse.Namespace) -> "TaskSta
                 if not isinstance(event, (CostRecorded, CostThresholdCrossed)):
                     is_known.set()  # what models cost goes on about no end of anything
                 print(_as_json(event, envelope) if args.json else _line(event, envelope), flush=True)
-                if end := ended(event):
+                if end := ended(event, task_id):
                     return end[0]
         raise UserError(f"task {task_id} can't be followed any further")
 
@@ -105,40 +105,6 @@ def _as_json(event: "Event", envelope: "Envelope") -> str:
 
 def _line(event: "Event", envelope: "Envelope") -> str:
     from orchestrator.clean import clean
+    from orchestrator.event_words import told
 
-    return clean(f"{envelope.time[11:23]}  {envelope.tag:<22} {_what(event)}")
-
-
-def _what(event: "Event") -> str:
-    from agents.cost_guard.report import dollars
-    from agents.review.report import summary_line
-    from schemas.cost import CostRecorded, CostThresholdCrossed
-    from schemas.review import ReviewAssigned, ReviewCompleted, ReviewFindings, ReviewPlanned, ReviewRequested
-    from schemas.task import TaskCancelled, TaskExpired, TaskStepFailed
-
-    match event:
-        case ReviewRequested(name=name):
-            return name
-        case ReviewPlanned(files=files, lines=lines, assignments=steps):
-            return f"{files} files, {lines} lines, {len(steps)} assignments"
-        case ReviewAssigned(index=index, of=of, role=role, paths=paths):
-            return f"{index + 1}/{of} {role}: {', '.join(paths[:2])}{' …' if len(paths) > 2 else ''}"
-        case ReviewFindings(index=index, agent=agent, role=role, hits=hits, seconds=seconds):
-            return f"{index + 1} {role} by {agent}: {len(hits)} hits in {seconds:.2f} s"
-        case ReviewCompleted(report=report):
-            return summary_line(report)
-        case TaskCancelled(by=by, reason=reason):
-            return f"by {by} {reason}"
-        case TaskExpired(agent=agent, event_type=tag, event_id=step):
-            return f"{agent} had no time left for {tag} {step}"
-        case TaskStepFailed(agent=agent, event_type=tag, reason=reason):
-            return f"{agent} gave up {tag}: {reason}"
-        case CostRecorded(record=record, task_spent_nusd=spent):
-            tokens = f"{record.usage.input_tokens} + {record.usage.output_tokens} tokens"
-            cost = f"{dollars(record.cost_nusd)}, {dollars(spent)} so far"
-            return f"{record.provider}/{record.model} {record.outcome} in {record.latency_s:.2f} s: {tokens}, {cost}"
-        case CostThresholdCrossed(budget=budget, percent=percent, is_stop=is_stop):
-            stop = ": paid calls stop" if is_stop else ""
-            return f"{percent} % of {budget.limit} ({dollars(budget.limit_nusd)}) is used{stop}"
-        case _:
-            return ""
+    return clean(f"{envelope.time[11:23]}  {envelope.tag:<22} {told(event)}")
