@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 from nats.aio.msg import Msg
 
+from bus.audit import AUDIT_TIMEOUT_S, AuditLog
 from bus.cancellations import Cancellations
 from bus.connection import Connection
 from bus.embedded import ServerAddress
@@ -29,10 +30,11 @@ from bus.presence import AgentRecord, Presence
 from bus.publisher import PUBLISH_TIMEOUT_S, Publisher
 from bus.rpc import Answer, AnswerInPieces, Client, Reply, Request, Server, Service
 from bus.rpc_desk import Desk, PendingRequest
-from bus.streams import DEAD, EVENTS, LATER, LEDGER
+from bus.streams import AUDIT, DEAD, EVENTS, LATER, LEDGER
 from bus.subscription import Subscription
 from bus.tracing import Tracing
 from bus.worker import Worker
+from schemas.approval import AuditEntry
 from schemas.event import Event
 from schemas.ids import new_id
 from schemas.task import TaskCancelled
@@ -81,6 +83,7 @@ class Bus:
         self.outbox = Outbox(connection, self.publisher, self.objects, self.tracing, options.source)
         self.letters = Letters(connection, self.publisher, self.outbox)
         self.presence = Presence(connection, self.publisher, role=options.role, version=options.version)
+        self._audit = AuditLog(connection, self.publisher)
         self._cancellations = Cancellations(connection)
         self._parts = BusParts(
             connection=connection,
@@ -148,6 +151,10 @@ class Bus:
             )
         except AlreadyHandledError:
             pass
+
+    def is_cancelled(self, task_id: str) -> bool:
+        """Whether somebody called the task off; known as soon as agents work in this process."""
+        return task_id in self._cancellations
 
     def events(self, task_id: str, *, only_stored: bool = False) -> AsyncGenerator[tuple[Event, Envelope]]:
         """Everything of one task, from its beginning; goes on with what comes unless `only_stored`."""
@@ -284,6 +291,16 @@ class Bus:
         """A fenced log (see `bus.journal`)."""
         return Journal(self.connection, self.publisher, stream, root, entry, state)
 
+    async def audit(
+        self, entry: AuditEntry, audit_id: str = "", *, timeout_s: float = AUDIT_TIMEOUT_S
+    ) -> bool:
+        """Write a line of the audit log, once for its id (see `bus.audit.AuditLog.write`)."""
+        return await self._audit.write(entry, audit_id, timeout_s=timeout_s)
+
+    def audits(self, *, subject: str = "", since_s: float = 0.0) -> AsyncGenerator[AuditEntry]:
+        """Lines of the audit log, oldest first (see `bus.audit.AuditLog.read`)."""
+        return self._audit.read(subject=subject, since_s=since_s)
+
     async def note(self, task_id: str, agent: str, text: str) -> None:
         """Tell whoever watches the task right now what an agent is doing; kept nowhere."""
         if self.connection.client.is_connected:
@@ -318,7 +335,7 @@ class Bus:
             BusError: the server doesn't answer.
         """
         out = []
-        for name in (EVENTS, LATER, DEAD, LEDGER):
+        for name in (EVENTS, LATER, DEAD, LEDGER, AUDIT):
             info = await self.connection.api(f"STREAM.INFO.{name}")
             if "error" in info:
                 raise BusError(f"stream {name}: {info['error'].get('description')}")

@@ -6,6 +6,8 @@ the publisher and never drops work that waits. `LATER` holds retries until they 
 combine message schedules with discard-new, so they have a stream of their own, and a worker that finds it
 full keeps its event instead. `DEAD` holds dead letters and the server's own reports about given-up messages.
 `LEDGER` is the journal of all money: it discards new too, since an entry that is lost is money spent twice.
+`AUDIT` holds who tried or did what: it discards new as well, or whoever is refused often enough could push the
+lines out that tell of him.
 """
 
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ EVENTS: Final = "LABVERSE"
 LATER: Final = "LATER"
 DEAD: Final = "DEAD"
 LEDGER: Final = "LEDGER"
+AUDIT: Final = "AUDIT"
 
 LATER_MESSAGES_MAX: Final = 200_000
 DEAD_MESSAGES_MAX: Final = 100_000
@@ -34,6 +37,10 @@ DEAD_AGE_MAX_S: Final = 30 * 86_400.0
 LEDGER_BYTES_MAX: Final = 1024**3
 """About 1.7 million calls; reserved on disk by the server."""
 LEDGER_AGE_MAX_S: Final = 400 * 86_400.0
+AUDIT_BYTES_MAX: Final = 256 * 1024**2
+"""About half a million lines; reserved on disk by the server."""
+AUDIT_LINE_BYTES_MAX: Final = 32 * 1024
+AUDIT_AGE_MAX_S: Final = 400 * 86_400.0
 DUPLICATE_WINDOW_S: Final = 120.0
 MESSAGE_SIZE_MAX: Final = 1024 * 1024
 
@@ -108,6 +115,18 @@ def stream_configs(limits: StreamLimits) -> tuple[StreamConfig, ...]:
             max_bytes=LEDGER_BYTES_MAX,
             max_age=LEDGER_AGE_MAX_S,
             max_msg_size=MESSAGE_SIZE_MAX,
+            num_replicas=limits.replicas,
+            storage=StorageType.FILE,
+            allow_direct=True,
+        ),
+        StreamConfig(
+            name=AUDIT,
+            description="Who tried or did what",
+            subjects=["audit.>"],
+            discard=DiscardPolicy.NEW,
+            max_bytes=AUDIT_BYTES_MAX,
+            max_age=AUDIT_AGE_MAX_S,
+            max_msg_size=AUDIT_LINE_BYTES_MAX,
             num_replicas=limits.replicas,
             storage=StorageType.FILE,
             allow_direct=True,

@@ -1,7 +1,7 @@
 """Events in one line each, for people who watch a task."""
 
 from agents.cost_guard.report import dollars
-from agents.negotiator.flow.asking import usd
+from agents.negotiator.gates import usd
 from agents.review.report import summary_line
 from schemas.approval import (
     ApprovalDecided,

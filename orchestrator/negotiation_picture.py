@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from schemas.deal import ByAgent, Certificate, NoDeal
 from agents.negotiator.domain import Domain
 from agents.negotiator.points import Points
 from orchestrator.clean import clean
 from orchestrator.fitting import shortened
+from schemas.deal import ByAgent, Certificate, NoDeal
 
 MarkKind = Literal["deal", "concept", "shared", "nearest", "without", "needs"]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schemas.deal import Certificate, NoDeal
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm
 from agents.negotiator.loading import load_domain
 from agents.negotiator.points import Points, points_of
 from agents.negotiator.solve import Options, solve
+from schemas.deal import Certificate, NoDeal
 
 POINTS_S_MAX: Final = 2.0
 """For the frontier to draw, after the deal: as long as the deadline, and never longer than this."""

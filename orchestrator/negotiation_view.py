@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from schemas.deal import Alternative, Certificate, Mixed, NoDeal
 from agents.negotiator.domain import Domain
 from orchestrator.clean import clean
 from orchestrator.fitting import Column, print_table
@@ -29,6 +28,7 @@ from orchestrator.negotiation_words import (
     short,
     value_words,
 )
+from schemas.deal import Alternative, Certificate, Mixed, NoDeal
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from schemas.deal import Certificate, Deal, Flip, Manipulability
 from agents.negotiator.domain import Domain
 from orchestrator.clean import clean
 from orchestrator.fitting import shortened
 from orchestrator.negotiation_picture import figure
+from schemas.deal import Certificate, Deal, Flip, Manipulability
 
 NAME_CELLS_MAX: Final = 40
 """Of a name in the middle of a sentence."""

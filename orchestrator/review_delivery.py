@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from agents.review.baseline import BaselineError, write_baseline
 from agents.review.dismissal_file import top_of
@@ -18,6 +20,9 @@ from schemas.review import ReviewReport, Severity
 if TYPE_CHECKING:
     from config.load import Loaded
 
+WEAK: Final = ("critical", "never")
+"""Settings of `review.fail_on` that are milder than the default, `high`."""
+
 
 def deliver(args: argparse.Namespace, loaded: "Loaded", report: ReviewReport) -> int:
     """Write the report where it is wanted; returns the exit code.
@@ -26,6 +31,8 @@ def deliver(args: argparse.Namespace, loaded: "Loaded", report: ReviewReport) ->
         UserError: it can't be written.
     """
     remember(report, Path(args.path), loaded)
+    if said := weakened(loaded):
+        report = msgspec.structs.replace(report, notes=(*report.notes, said))
     form = "json" if args.json else args.format
     form = form or ("terminal" if sys.stdout.isatty() and not args.output else "markdown")
     try:
@@ -49,8 +56,22 @@ def deliver(args: argparse.Namespace, loaded: "Loaded", report: ReviewReport) ->
         ) from None
     if args.output and not args.quiet:
         print(f"{clean(summary_line(report))} · {args.output}", file=sys.stderr)
+    elif not report.files and form not in ("markdown", "terminal") and not args.quiet:
+        print(f"labverse: there was nothing to review in {clean(args.path)}", file=sys.stderr)
     fail_on = loaded.settings.review.fail_on
     return exit_code(report, None if fail_on == "never" else Severity(fail_on))
+
+
+def weakened(loaded: "Loaded") -> str:
+    """That a settings file lets findings pass which fail a review otherwise; empty when none does.
+
+    Such a file may have come with the code that is reviewed.
+    """
+    fail_on, source = loaded.settings.review.fail_on, loaded.sources["review.fail_on"]
+    if not source.startswith("file ") or fail_on not in WEAK:
+        return ""
+    passing = "no finding makes" if fail_on == "never" else f"only findings that are {fail_on} make"
+    return f"{passing} this review fail: review.fail_on is {fail_on} ({clean(source.removeprefix('file '))})"
 
 
 def _annotated(report: ReviewReport, path: Path) -> str:

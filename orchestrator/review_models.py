@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,9 +12,9 @@ from agents.review.languages import is_code
 from agents.review.models.passes import ANSWER_S_UNKNOWN
 from agents.review.models.planning import ModelPlan, Offered, offered, plan_models, under_limit
 from agents.review.report.wording import counted, money_text, seconds_text
-from bus import Bus
+from bus import Bus, BusError
 from config.settings import Settings
-from schemas.llm import ModelsRequest, Privacy, Tier
+from schemas.llm import BudgetState, ModelOffered, ModelsRequest, Privacy, Tier
 from schemas.review import Models, PassEstimate, ReviewRequested
 
 CONNECT_S_MAX: Final = 0.3
@@ -66,13 +67,43 @@ async def estimate(bus: Bus, settings: Settings, request: ReviewRequested, intak
         known = await _own_models(settings, request.models)
     if not known.models:
         return ModelPlan(why_none=known.why_none if request.needs_models else "")
+    models, stopped = await _affordable(bus, settings, known.models)
+    if not models:
+        return ModelPlan(why_none=stopped, stopped=stopped)
     request = under_limit(request, known.task_limit_nusd)
     sources = {file.path: file.data.decode("utf-8", "replace") for file in intake.files if is_code(file.path)}
     if request.changed is not None:
         changed = {entry.path for entry in request.changed}
         sources = {path: text for path, text in sources.items() if path in changed}
     left_s = min(request.deadline_s, request.models_s)
-    return await asyncio.to_thread(plan_models, [sources], known.models, request, left_s=left_s)
+    plan = await asyncio.to_thread(plan_models, [sources], models, request, left_s=left_s)
+    return replace(plan, stopped=stopped)
+
+
+async def _affordable(
+    bus: Bus, settings: Settings, models: Sequence[ModelOffered]
+) -> tuple[list[ModelOffered], str]:
+    """The models that may be called while the month's money stands as it does, and why the others may not."""
+    free = [one for one in models if not (one.input_nusd or one.output_nusd or one.per_request_nusd)]
+    if len(free) == len(models):
+        return free, ""
+    from orchestrator.limits_now import limits_now
+
+    try:
+        state = await limits_now(bus, settings)
+    except BusError:  # what can't be found out isn't told; the calls themselves are refused if they must be
+        return list(models), ""
+    return (free, stopped_text(state.month)) if state.is_stopped else (list(models), "")
+
+
+def stopped_text(month: BudgetState) -> str:
+    """That no paid call is made any more, and from when on there is money again. Pure."""
+    again = f"; there is money again from {month.resets_at[:10]} on" if month.resets_at else ""
+    return (
+        f"paid models are stopped: {money_text(month.spent_nusd)} spent and {money_text(month.reserved_nusd)} held "
+        f"of the {money_text(month.limit_nusd)} for {month.limit}, and paid calls stop at "
+        f"{money_text(month.stop_nusd)}{again}"
+    )
 
 
 async def _own_models(settings: Settings, wanted: Models) -> Offered:
@@ -114,6 +145,7 @@ def print_estimate(plan: ModelPlan, request: ReviewRequested, intake: Intake, *,
                         "seconds": round(max([analysers_s, *(one.seconds for one in passes)]), 1),
                         "left_out": plan.plan.left_out or {},
                         "no_models": plan.why_none,
+                        "paid_stopped": plan.stopped,
                     }
                 )
             ).decode()
@@ -124,6 +156,8 @@ def print_estimate(plan: ModelPlan, request: ReviewRequested, intake: Intake, *,
     if not passes:
         print(f"models: none{': ' + plan.why_none if plan.why_none else ''}")
         return
+    if plan.stopped:
+        print(plan.stopped)
     _print_passes(passes)
     limit = ""
     if plan.max_cost_nusd is not None:

@@ -31,7 +31,17 @@ from orchestrator.version import VERSION
 
 REVIEW_KINDS: Final = ("tracker", "review-planner", "reviewer", "review-merger")
 MODEL_KINDS: Final = ("cost-guard", "router")
-KINDS: Final = (*REVIEW_KINDS, *MODEL_KINDS, "librarian", "model-reviewer")
+NEGOTIATION_KINDS: Final = ("tracker", "cost-guard", "approver", "negotiator", "platform")
+KINDS: Final = (
+    *REVIEW_KINDS,
+    *MODEL_KINDS,
+    "librarian",
+    "model-reviewer",
+    "approver",
+    "negotiator",
+    "platform",
+    "messenger",
+)
 REPLICAS_MAX: Final = 100
 WAITING_MAX: Final = 256
 """Searches that a librarian has open."""
@@ -132,6 +142,18 @@ class _Starting:
                 await self._run(self._model_reviewer().subscription())
             case "librarian":
                 await self.stack.enter_async_context(_librarian(self.bus, self.settings))
+            case "negotiator":
+                from orchestrator.negotiation_agents import run_negotiator
+
+                self.chores.append(await run_negotiator(self.bus, self.settings, self._run))
+            case "platform":
+                from orchestrator.negotiation_agents import run_platforms
+
+                await run_platforms(self.bus, self.settings, self._run)
+            case "approver":
+                from orchestrator.negotiation_agents import run_approver
+
+                await run_approver(self.bus, self.settings, self._run, self.stack)
             case "cost-guard":
                 from orchestrator.routing import start_cost_guard  # loads much that reviews don't need
 

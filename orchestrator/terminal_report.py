@@ -1,22 +1,59 @@
 """The report on a terminal: worst findings first, with the code and what to do, in the width there is."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agents.review.languages import language_of
 from agents.review.report import summary_line
-from orchestrator.clean import clean
+from agents.review.report.wording import counted, money_text, seconds_text
+from agents.review.way import without_way
+from orchestrator import clean as cleaning
+from orchestrator.fitting import Column, joined, print_table
 from orchestrator.live import COLOURS
 from schemas.review import Finding, FindingStatus, ReviewReport, Severity
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 SHOWN_MAX: Final = 50
 """Findings shown in full on a terminal; a file report has them all."""
 WIDTH_MAX: Final = 110
 NOT_REVIEWED_SHOWN: Final = 12
 TRACE_SHOWN: Final = 6
+WORKERS_SHOWN: Final = 12
+"""Agents and models in the account at the end, those that cost most first."""
+INDENT: Final = 9
+NUMBER_GAP_CELLS: Final = 3
+"""Around the number of a line of code."""
+
+AGENT_COLUMNS: Final = (
+    Column("agent", "name"),
+    Column("assignments"),
+    Column("hits"),
+    Column("time", rank=1),
+    Column("cost"),
+)
+MODEL_COLUMNS: Final = (
+    Column("model", "name"),
+    Column("passes"),
+    Column("claims"),
+    Column("tokens in", rank=2),
+    Column("out", rank=2, under="tokens out"),
+    Column("cost"),
+    Column("for another", rank=1, under="for another model"),
+)
+
+_SEQUENCE = re.compile(
+    r"""
+      (?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]                     # colours, movements, modes
+    | (?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)  # titles, links, strings
+    | \x1b[ -/]*[0-~]
+    """,
+    re.X,
+)
+"""Control sequences of terminals (ECMA-48), whole."""
 
 
 def print_report(report: ReviewReport, path: Path | None = None) -> None:
@@ -30,13 +67,14 @@ def print_report(report: ReviewReport, path: Path | None = None) -> None:
     if path is None:
         console = Console(highlight=False)
         console.width = min(console.width, WIDTH_MAX)
-        _print(console, report)
+        show(console, report)
         return
     with path.open("w", encoding="utf-8") as file:
-        _print(Console(file=file, width=WIDTH_MAX, highlight=False, no_color=True), report)
+        show(Console(file=file, width=WIDTH_MAX, highlight=False, no_color=True), report)
 
 
-def _print(console: "Console", report: ReviewReport) -> None:
+def show(console: "Console", report: ReviewReport) -> None:
+    """Print in the width that `console` has."""
     from rich.text import Text
 
     for reason in report.degraded:
@@ -52,6 +90,7 @@ def _print(console: "Console", report: ReviewReport) -> None:
     _print_left_out(console, report)
     for note in report.notes:
         console.print(Text(clean(note), style="dim"))
+    _print_account(console, report)
     console.print()
     counts = Text()
     for severity in Severity:
@@ -60,7 +99,12 @@ def _print(console: "Console", report: ReviewReport) -> None:
             counts.append(f" {number} {severity} ", style=f"{COLOURS[severity]} reverse")
             counts.append(" ")
     if not new:
-        counts.append(" nothing found ", style="green reverse")
+        clear = (
+            (" nothing found ", "green reverse")
+            if report.files
+            else (" nothing to review ", "yellow reverse")
+        )
+        counts.append(*clear)
     console.print(counts)
     console.print(Text(clean(summary_line(report)), style="dim"))
 
@@ -72,26 +116,38 @@ def _print_finding(console: "Console", finding: Finding) -> None:
     head = Text()
     head.append(f"{finding.severity.upper():<8} ", style=COLOURS[finding.severity])
     head.append(clean(finding.title), style="bold")
-    where = Text()
-    where.append(f"{clean(finding.path)}:{finding.line}", style="underline")
-    cwe = f"  CWE-{finding.cwe}" if finding.cwe else ""
-    facts = (
-        f"{cwe}  {finding.confidence:.0%} sure  {finding.fingerprint}  {clean(', '.join(finding.found_by))}"
-    )
-    where.append(facts, style="dim")
     console.print(head)
-    console.print(Padding(where, (0, 0, 0, 9)))
+    for line in joined(_facts(finding), max(1, console.width - INDENT)):
+        console.print(Padding(line, (0, 0, 0, INDENT)))
     if finding.code:
-        console.print(Padding(_code(finding), (0, 0, 0, 9)))
-    if finding.description:
-        console.print(Padding(Text(_plain(finding.description)), (0, 0, 0, 9)))
+        console.print(Padding(_code(finding, console.width - INDENT), (0, 0, 0, INDENT)))
+    if description := without_way(finding):
+        console.print(Padding(Text(_plain(description)), (0, 0, 0, INDENT)))
     if finding.trace:
-        console.print(Padding(Text(_way(finding), style="dim"), (0, 0, 0, 9)))
+        console.print(Padding(Text(_way(finding), style="dim"), (0, 0, 0, INDENT)))
     if finding.verdict:
-        console.print(Padding(Text(clean(finding.verdict), style="dim"), (0, 0, 0, 9)))
+        console.print(Padding(Text(clean(finding.verdict), style="dim"), (0, 0, 0, INDENT)))
     if finding.fix:
-        console.print(Padding(Text(f"→ {_plain(finding.fix)}", style="green"), (0, 0, 0, 9)))
+        console.print(Padding(Text(f"→ {_plain(finding.fix)}", style="green"), (0, 0, 0, INDENT)))
     console.print()
+
+
+def _facts(finding: Finding) -> "list[Text]":
+    """Where it is, what it is, who found it, and what that cost."""
+    from rich.text import Text
+
+    facts = [Text(f"{clean(finding.path)}:{finding.line}", style="underline")]
+    if finding.cwe:
+        facts.append(Text(f"CWE-{finding.cwe}", style="dim"))
+    facts.append(Text(f"{finding.confidence:.0%} sure", style="dim"))
+    facts.append(Text(finding.fingerprint, style="dim"))
+    if finding.found_by:
+        facts.append(Text(f"found by {clean(', '.join(finding.found_by))}", style="dim"))
+    if finding.cost_nusd:
+        facts.append(Text(f"cost {money_text(finding.cost_nusd)}", style="dim"))
+    if finding.document:
+        facts.append(Text(f"see {clean(finding.document.partition(': ')[2])}", style="dim"))
+    return facts
 
 
 def _way(finding: Finding) -> str:
@@ -103,12 +159,14 @@ def _way(finding: Finding) -> str:
     return f"way of the value: {steps}"
 
 
-def _code(finding: Finding) -> Any:
+def _code(finding: Finding, cells: int) -> Any:
+    """The lines with their numbers; what doesn't fit into `cells` ends in an ellipsis."""
     from rich.syntax import Syntax
 
-    code = "\n".join(clean(line.expandtabs(4)) if line.strip() else "" for line in finding.code.splitlines())
+    lines = finding.code.splitlines()
+    room = max(1, cells - len(str(finding.line + len(lines) - 1)) - NUMBER_GAP_CELLS)
     return Syntax(
-        code,
+        "\n".join(_cut(clean(line.expandtabs(4)), room) if line.strip() else "" for line in lines),
         language_of(finding.path),
         line_numbers=True,
         start_line=finding.line,
@@ -116,6 +174,17 @@ def _code(finding: Finding) -> Any:
         background_color="default",
         word_wrap=False,
     )
+
+
+def _cut(line: str, cells: int) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    return line if cell_len(line) <= cells else f"{set_cell_size(line, cells - 1).rstrip()}…"
+
+
+def clean(text: str) -> str:
+    """The text in one line, without control characters and without what is left of their sequences."""
+    return cleaning.clean(_SEQUENCE.sub("", text))
 
 
 def _plain(text: str) -> str:
@@ -133,3 +202,41 @@ def _print_left_out(console: "Console", report: ReviewReport) -> None:
         console.print(Text(f"  {clean(entry.path)}{stage}: {clean(entry.reason)}", style="dim"))
     if len(report.not_reviewed) > NOT_REVIEWED_SHOWN:
         console.print(Text(f"  … and {len(report.not_reviewed) - NOT_REVIEWED_SHOWN} more", style="dim"))
+
+
+def _print_account(console: "Console", report: ReviewReport) -> None:
+    """Who did what, and what that cost."""
+    if report.agents:
+        agents = sorted(report.agents, key=lambda work: (-work.cost_nusd, work.agent))
+        rows = [
+            (
+                clean(work.agent),
+                f"{work.assignments:,}",
+                f"{work.hits:,}",
+                seconds_text(work.seconds),
+                money_text(work.cost_nusd),
+            )
+            for work in agents[:WORKERS_SHOWN]
+        ]
+        console.print()
+        print_table(console, _titled("agents", len(agents)), AGENT_COLUMNS, rows)
+    if report.models:
+        models = sorted(report.models, key=lambda work: (-work.cost_nusd, work.model))
+        by_model = [
+            (
+                clean(work.model),
+                f"{work.calls:,}",
+                f"{work.hits:,}",
+                f"{work.input_tokens:,}",
+                f"{work.output_tokens:,}",
+                money_text(work.cost_nusd),
+                f"{work.fallbacks:,}" if work.fallbacks else "",
+            )
+            for work in models[:WORKERS_SHOWN]
+        ]
+        console.print()
+        print_table(console, _titled("models", len(models)), MODEL_COLUMNS, by_model)
+
+
+def _titled(name: str, number: int) -> str:
+    return f"{name} ({counted(number - WORKERS_SHOWN, 'more', 'more')})" if number > WORKERS_SHOWN else name

@@ -88,7 +88,8 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
         identity: who gave it, such as `slack:U024BE7LH`, `cli:alice` or `key:ops`.
         on_behalf_of: whose right was used, when it had been handed on; then `by` is the delegate.
         vote_id: the same id is the same vote, sent again.
-        at: RFC 3339 in UTC.
+        at: RFC 3339 in UTC; grows from vote to vote of one approval.
+        via: `slack`, `cli` or `http`.
     """
 
     by: str
@@ -98,6 +99,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     vote_id: str
     on_behalf_of: str = ""
     note: Note = ""
+    via: str = ""
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +109,7 @@ class Delegation(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     at: str
     identity: str = ""
+    via: str = ""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +118,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         request: as it was asked.
         requested_by: the source of the request, such as `labverse/negotiator`.
+        requested_at: by the clock of whoever asked; of two about the same, the later one counts.
         policy_version: under which the terms were set.
         approvers: names or identities who may decide; nobody when empty.
         quorum: how many must say yes; one veto is enough for a no.
@@ -128,6 +132,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str
     request: ApprovalRequested
     requested_by: str = ""
+    requested_at: str = ""
     policy_version: str = ""
     approvers: tuple[str, ...] = ()
     quorum: int = 1
@@ -222,6 +227,7 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True):
         digest: of what the person saw.
         identity: who it is, as whoever asks has made sure: `slack:…`, `cli:…` or `key:…`.
         action: `approve`, `veto`, or `delegate` to hand one's right on to `to`.
+        to: of `delegate`: a name of the policy, or an identity.
         via: `slack`, `cli` or `http`.
         vote_id: of this click or call; sent again it counts once.
     """
@@ -232,7 +238,7 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["approve", "veto", "delegate"]
     vote_id: Annotated[str, Meta(min_length=1, max_length=128)]
     via: Token = ""
-    to: Token = ""
+    to: Annotated[str, Meta(max_length=128)] = ""
     note: Note = ""
 
 

@@ -14,6 +14,8 @@ from schemas.event import Event
 from schemas.llm import BudgetState, Token, Usage
 
 BOOKED_TOGETHER_MAX: Final = 200
+GATES_MAX: Final = 16
+GATE_CHARS_MAX: Final = 96
 
 Nusd = Annotated[int, Meta(ge=0, le=10**18)]
 
@@ -68,6 +70,19 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     is_hedge: bool = False
 
 
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that a reservation brings along, such as `deals 2026-11-21`.
+
+    Attributes:
+        limit_nusd: most that is ever held and spent under this name.
+        amount_nusd: how much of the reservation counts here; None: all of it.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=GATE_CHARS_MAX)]
+    limit_nusd: Nusd
+    amount_nusd: Nusd | None = None
+
+
 class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Hold money for one request to a provider.
 
@@ -78,6 +93,8 @@ class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
             whole is counted as spent until somebody settles after all; `release`: it comes back.
         wait_until: RFC 3339; until then the guard may wait for other reservations to settle when the money is
             held but not spent. Empty: answer at once.
+        gates: the money is no model's: `want_nusd` is held whole or not at all, against these accounts alone (never
+            month, tenant and task), and comes back when the lease ends, whatever `on_expiry` says.
     """
 
     call_id: Token
@@ -92,13 +109,18 @@ class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: Token = ""
     task_limit_nusd: Nusd | None = None
     wait_until: str = ""
+    gates: Annotated[tuple[Gate, ...], Meta(max_length=GATES_MAX)] = ()
 
 
 class ReserveReply(msgspec.Struct, frozen=True, kw_only=True):
-    """`granted_nusd` held, or `refused` with the limit that stands in the way."""
+    """`granted_nusd` held, or `refused` with the limit that stands in the way.
+
+    `is_gated`: the guard looked at the gates of the request; an older one knows none.
+    """
 
     granted_nusd: Nusd | None = None
     refused: BudgetState | None = None
+    is_gated: bool = False
 
 
 class SettleRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ BUDGET_NUSD: Final = 1_000 * NUSD_PER_USD
 HOUSE: Final = "house"
 """The party whose content it is and who pays: ourselves."""
 
+NoDealKind = Literal["no_deal", "silent", "gate", "stopped", "refused"]
 PartyName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -289,7 +290,7 @@ class NegotiationNoDeal(Event, frozen=True, kw_only=True, tag="negotiation.no_de
         outcome: what the solver found out, if it was asked.
     """
 
-    kind: Literal["no_deal", "silent", "gate", "stopped", "refused"]
+    kind: NoDealKind
     reason: str
     blockers: tuple[str, ...] = ()
     silent: dict[str, str] = msgspec.field(default_factory=dict)

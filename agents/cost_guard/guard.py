@@ -46,6 +46,8 @@ GROUP_MAX: Final = 1_000
 """Requests decided together."""
 ENTRIES_MAX: Final = 800
 """Decisions stored together, and what one more request adds; a record takes some 0.6 KB, the journal 900 KB."""
+GATED_TOGETHER_MAX: Final = 100
+"""Reservations with gates decided together: each may take 2 KB."""
 ARRIVALS_MAX: Final = 20_000
 WAITING_MAX: Final = 10_000
 """Reservations that wait for others to settle."""
@@ -171,8 +173,12 @@ class _Counter:
         came_back = bool(ledger.sweep(now_s, time_text(now_s)))
         answers: list[tuple[Question, Any]] = []
         refused: list[BudgetState] = []
+        gated = 0
         while self._arrived and len(answers) < GROUP_MAX and len(ledger.entries) < ENTRIES_MAX:
+            if gated >= GATED_TOGETHER_MAX:
+                break
             question = self._arrived.popleft()
+            gated += isinstance(question.request, ReserveRequest) and bool(question.request.gates)
             match question.request:
                 case ReserveRequest():
                     self._reserve(question, now_s, answers, refused)
@@ -213,7 +219,8 @@ class _Counter:
         decision = self._ledger.reserve(request, now_s)
         if not isinstance(decision, Refused):
             self._waiting.pop(request.call_id, None)
-            answers.append((question, ReserveReply(granted_nusd=decision.amount_nusd)))
+            reply = ReserveReply(granted_nusd=decision.amount_nusd, is_gated=bool(request.gates))
+            answers.append((question, reply))
             return
         if decision.may_fit_later and _may_wait(request, now_s) and len(self._waiting) < WAITING_MAX:
             self._waiting[request.call_id] = question  # asked again: the newer inbox counts
@@ -221,7 +228,7 @@ class _Counter:
         self._waiting.pop(request.call_id, None)
         if not decision.may_fit_later:
             refused.append(decision.budget)
-        answers.append((question, ReserveReply(refused=decision.budget)))
+        answers.append((question, ReserveReply(refused=decision.budget, is_gated=bool(request.gates))))
 
     def _retry_waiting(
         self,

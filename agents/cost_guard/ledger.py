@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from schemas.cost import CallRecord, Outcome, ReserveRequest
+from schemas.cost import CallRecord, Gate, Outcome, ReserveRequest
 from schemas.llm import BudgetState
 
 OPEN_MAX: Final = 10_000
@@ -28,12 +28,19 @@ MONTHS_KEPT: Final = 2
 """This month and the last: a call may be settled after midnight."""
 TASKS_MAX: Final = 5_000
 """Task accounts kept; the longest untouched without a reservation go first."""
+GATED_MAX: Final = 5_000
+"""Reservations with gates held at once: they may last a day, and models' calls need the rest of `OPEN_MAX`."""
+GATES_SPENT_MAX: Final = 5_000
+"""Accounts of gates kept under which something was spent and nothing is held; the longest untouched go first."""
 
 T = TypeVar("T")
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Money held for one call until it is settled, released, or `until_s` (seconds since 1970)."""
+    """Money held for one call until it is settled, released, or `until_s` (seconds since 1970).
+
+    `gates`: the accounts that hold it instead of month, tenant and task, with how much; empty for a model's call.
+    """
 
     call_id: str
     amount_nusd: int
@@ -45,6 +52,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     provider: str = ""
     model: str = ""
     on_expiry: Literal["charge", "release"] = "charge"
+    gates: tuple[tuple[str, int], ...] = ()
 
 
 class Reserved(msgspec.Struct, frozen=True, array_like=True, tag="reserved"):
@@ -94,6 +102,7 @@ class LedgerState(msgspec.Struct, kw_only=True):
 
     Attributes:
         months, tenants: by `2026-11`, by `acme 2026-11`.
+        gates: by name of a gate; one without anything held or spent is not kept.
         settled: paid calls that were settled, oldest first (a dict for its order).
         charged: reservation by call id, of those that expired and were charged whole.
     """
@@ -106,6 +115,7 @@ class LedgerState(msgspec.Struct, kw_only=True):
     charged: dict[str, Reservation] = {}
     settled: dict[str, None] = {}
     alerted: dict[str, None] = {}
+    gates: dict[str, Account] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +162,13 @@ class Ledger:
     # -- decisions ----------------------------------------------------------------------------------------
 
     def reserve(self, request: ReserveRequest, now_s: float) -> Granted | Refused:
-        """Hold between `min_nusd` and `want_nusd`. The same call asks twice: the same answer."""
+        """Hold between `min_nusd` and `want_nusd`, under gates the whole. The same call asks twice: the same answer."""
         state = self.state
         self._roll_month(now_s)
         if held := state.open.get(request.call_id):
             return Granted(held.amount_nusd)
+        if request.gates:
+            return self._reserve_gated(request, now_s)
         budgets = self.budgets(request.task_id, request.tenant, request.task_limit_nusd)
         room = min(budget.stop_nusd - budget.spent_nusd - budget.reserved_nusd for budget in budgets)
         if room < request.min_nusd or len(state.open) >= OPEN_MAX:
@@ -183,6 +195,28 @@ class Ledger:
             )
         )
         return Granted(amount)
+
+    def _reserve_gated(self, request: ReserveRequest, now_s: float) -> Granted | Refused:
+        state = self.state
+        parts: dict[str, int] = {}
+        for gate in request.gates:
+            part = request.want_nusd if gate.amount_nusd is None else gate.amount_nusd
+            parts[gate.name] = parts.get(gate.name, 0) + part
+        if not request.want_nusd:
+            return Granted(0)
+        is_full = sum(bool(held.gates) for held in state.open.values()) >= GATED_MAX
+        blocking: BudgetState | None = None
+        for gate in request.gates:
+            budget = self._gate_budget(gate)
+            room = budget.stop_nusd - budget.spent_nusd
+            if room < parts[gate.name]:
+                return Refused(budget, may_fit_later=False)
+            if is_full or room - budget.reserved_nusd < parts[gate.name]:
+                blocking = blocking or budget
+        if blocking is not None:
+            return Refused(blocking, may_fit_later=True)
+        self._write(Reserved(_gated(request, tuple(parts.items()), state.month, now_s)))
+        return Granted(request.want_nusd)
 
     def settle(self, record: CallRecord, now_s: float) -> bool:
         """Turn what is held for the call into what it cost; False if that was done before."""
@@ -271,6 +305,16 @@ class Ledger:
             )
         return out
 
+    def _gate_budget(self, gate: Gate) -> BudgetState:
+        account = self.state.gates.get(gate.name, Account())
+        return BudgetState(
+            limit=gate.name,
+            limit_nusd=gate.limit_nusd,
+            stop_nusd=gate.limit_nusd,
+            spent_nusd=account.spent_nusd,
+            reserved_nusd=account.held_nusd,
+        )
+
     def _month_budgets(self) -> list[BudgetState]:
         return [self._month_budget(), *map(self._tenant_budget, self.limits.tenants)]
 
@@ -343,6 +387,9 @@ class Ledger:
         self, who: Reservation | CallRecord, month: str, *, held_nusd: int = 0, spent_nusd: int = 0
     ) -> None:
         state = self.state
+        if isinstance(who, Reservation) and who.gates:
+            self._book_gates(who.gates, (held_nusd > 0) - (held_nusd < 0), spent_nusd)
+            return
         accounts = [state.months.setdefault(month, Account())]
         if who.tenant:
             accounts.append(state.tenants.setdefault(f"{who.tenant} {month}", Account()))
@@ -354,6 +401,22 @@ class Ledger:
             account.held_nusd += held_nusd
             account.spent_nusd += spent_nusd
         self._forget()
+
+    def _book_gates(self, parts: Iterable[tuple[str, int]], sign: int, spent_nusd: int) -> None:
+        """`sign`: 1 when the parts begin to be held, -1 when they end."""
+        gates = self.state.gates
+        for name, part in parts:
+            account = gates.pop(name, None) or Account()
+            account.held_nusd += sign * part
+            # Whose part it was that cost less is not known: no less than the truth, no more than was let through.
+            account.spent_nusd += min(spent_nusd, part)
+            if account.held_nusd or account.spent_nusd:
+                gates[name] = account  # now the last touched
+        # Those that hold something are bounded by the open reservations.
+        if len(gates) > GATES_SPENT_MAX:
+            idle = [name for name, account in gates.items() if not account.held_nusd]
+            for name in idle[: len(idle) - GATES_SPENT_MAX]:
+                del gates[name]
 
     def _forget(self) -> None:
         state = self.state
@@ -372,6 +435,21 @@ class Ledger:
             self.state.month = max(self.state.month, month_of(now_s))
             end = datetime.fromisoformat(next_month(month_of(now_s)))
             self._month_until_s = end.timestamp()
+
+
+def _gated(
+    request: ReserveRequest, parts: tuple[tuple[str, int], ...], month: str, now_s: float
+) -> Reservation:
+    # Nobody's model call: no provider, no agent, nothing that anybody could have billed.
+    return Reservation(
+        call_id=request.call_id,
+        amount_nusd=request.want_nusd,
+        until_s=now_s + request.lease_s,
+        month=month,
+        task_id=request.task_id,
+        on_expiry="release",
+        gates=parts,
+    )
 
 
 def month_of(now_s: float) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.deal import ByAgent, Deal
 from agents.negotiator.domain import Domain
 from agents.negotiator.problem import Floats, Problem
+from schemas.deal import ByAgent, Deal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,13 +28,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from agents.negotiator.limits import (
     AGENTS_MAX,
     FILE_BYTES_MAX,
     ISSUES_MAX,
     SCENARIOS_MAX,
+    UTILITY_MAX,
     VALUES_MAX,
     RefusedError,
     check_name,
@@ -46,6 +49,7 @@ from agents.negotiator.limits import (
 PROBABILITY_TOLERANCE: Final = 1e-6
 DEPTH_MAX: Final = 12
 
+Floats = NDArray[np.float64]
 Utilities = dict[str, dict[str, float] | list[float]]
 """By issue: by value, or in the order of the issue's values."""
 
@@ -109,8 +113,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return math.prod(len(issue.values) for issue in self.issues)
 
 
-def worth(agent: Agent, utilities: Utilities, issue: Issue) -> list[float]:
-    """What each value of `issue` is worth to `agent`, with its weight for the issue.
+def worth(agent: Agent, utilities: Utilities, issue: Issue) -> Floats:
+    """What each value of `issue` is worth to `agent`, with its weight for the issue: (values,).
 
     Raises:
         RefusedError: a value is missing, unknown, or worth no finite number.
@@ -130,12 +134,14 @@ def worth(agent: Agent, utilities: Utilities, issue: Issue) -> list[float]:
     if len(numbers) != len(issue.values):
         raise RefusedError(f"{where}: {len(numbers)} utilities for {len(issue.values)} values")
     weight = positive_or_zero(agent.issue_weights.get(issue.name, 1.0), f"{where}: weight")
-    return [
-        finite(
-            weight * finite(number, f"{where}: the utility of {value!r}"), f"{where}: weight times utility"
-        )
-        for value, number in zip(issue.values, numbers, strict=True)
-    ]
+    weighed: Floats = weight * np.asarray(numbers, dtype=np.float64)
+    if not (np.abs(weighed) <= UTILITY_MAX).all() or not (np.abs(numbers) <= UTILITY_MAX).all():
+        for value, number in zip(issue.values, numbers, strict=True):
+            finite(
+                weight * finite(number, f"{where}: the utility of {value!r}"),
+                f"{where}: weight times utility",
+            )
+    return weighed
 
 
 def check(domain: Domain) -> Domain:

@@ -71,7 +71,7 @@ def _settled(problem: Problem, rows: Floats, left_s: Callable[[], float]) -> tup
     if len(alive) * len(keys) > FRONTIER_CELLS_MAX and len(keys) > 2:
         return alive, False
     try:
-        return alive[undominated(keys[:, alive], left_s)], True
+        return alive[undominated(keys[:, alive], left_s, is_thinned=True)], True
     except TooLargeError:
         return alive, False
 

@@ -5,12 +5,12 @@ from typing import Final
 
 import numpy as np
 
-from schemas.deal import Flip
 from agents.negotiator.concepts import Best, Concept, Terms, best_of, losses, merits
 from agents.negotiator.deals import Names
 from agents.negotiator.field import Candidates
 from agents.negotiator.pareto import Indices
 from agents.negotiator.problem import Floats, Problem
+from schemas.deal import Flip
 
 BEYOND: Final = 1e-6
 """A change is checked this much beyond where it should tip, as a share."""

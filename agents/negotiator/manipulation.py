@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from schemas.deal import Manipulability
 from agents.negotiator.concepts import Concept, RegretKind, best_of, terms_of
 from agents.negotiator.deals import Names
 from agents.negotiator.field import Candidates, Field
 from agents.negotiator.problem import Floats, Problem
+from schemas.deal import Manipulability
 
 CLAIMS: Final = (1.0, 0.75, 0.5, 0.25)
 """Of the way from what the agent gets to its ideal: what it says that it has without a deal."""

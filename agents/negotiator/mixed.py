@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 
 from agents.negotiator.aims import Aim, aim_of, tangents
-from schemas.deal import Mixed
 from agents.negotiator.concepts import Concept, RegretKind, terms_of, values_of
 from agents.negotiator.deals import Names
 from agents.negotiator.domain import Domain
 from agents.negotiator.field import Field
 from agents.negotiator.highs import InfeasibleError, Solved, UnfinishedError, relaxed, whole
 from agents.negotiator.problem import Floats, Problem
+from schemas.deal import Mixed
 
 SHARE_LEAST: Final = 1e-7
 SLACK: Final = 1e-9

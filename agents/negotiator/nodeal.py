@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.deal import Blocker, NoDeal
 from agents.negotiator.deals import Names
 from agents.negotiator.explore import explore
 from agents.negotiator.field import Candidates
 from agents.negotiator.limits import UTILITY_MAX
 from agents.negotiator.problem import Floats, Problem
 from agents.negotiator.search import most_of, nearest_to
+from schemas.deal import Blocker, NoDeal
 
 TIME_LEAST_S: Final = 0.05
 """To find out who blocks, even past the deadline: an answer without it helps nobody."""

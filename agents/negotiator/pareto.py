@@ -25,8 +25,11 @@ class TooLargeError(Exception):
     """Raised when a set of outcomes outgrows what there is time or room for."""
 
 
-def undominated(keys: Ints, left_s: Callable[[], float]) -> Indices:
+def undominated(keys: Ints, left_s: Callable[[], float], *, is_thinned: bool = False) -> Indices:
     """Columns of `keys` (agents, outcomes) that no other column dominates or precedes as its equal, in order.
+
+    Args:
+        is_thinned: they have been through `without_dominated`.
 
     Raises:
         TooLargeError: there are too many to find out in time.
@@ -40,10 +43,10 @@ def undominated(keys: Ints, left_s: Callable[[], float]) -> Indices:
         case 2:
             return _of_two(keys)
         case 3:
-            alive = without_dominated(keys, np.arange(count))
+            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count))
             return np.sort(alive[_of_three(keys[:, alive], left_s)])
         case _:
-            alive = without_dominated(keys, np.arange(count))
+            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count))
             return np.sort(alive[_of_many(keys[:, alive], left_s)])
 
 
@@ -53,15 +56,25 @@ def without_dominated(keys: Ints, alive: Indices) -> Indices:
         return alive
     chosen = keys[:, alive]
     spread = chosen.max(axis=1) - chosen.min(axis=1)
-    scale = 1.0 / np.maximum(spread, 1)
+    scaled = chosen / np.maximum(spread, 1)[:, None]
     for weights in directions(len(keys))[:PIVOTS_MAX]:
         if len(alive) <= BLOCK:
             break
-        pivot = chosen[:, int(np.argmax((weights * scale) @ chosen))]
-        beaten = (chosen <= pivot[:, None]).all(axis=0) & (chosen < pivot[:, None]).any(axis=0)
-        if beaten.any():
-            alive, chosen = alive[~beaten], chosen[:, ~beaten]
+        pivot = chosen[:, int(np.argmax(weights @ scaled))]
+        kept = ~_beaten(chosen, pivot)
+        if not kept.all():
+            alive, chosen, scaled = alive[kept], chosen[:, kept], scaled[:, kept]
     return alive
+
+
+def _beaten(keys: Ints, pivot: Ints) -> NDArray[np.bool_]:
+    """Which columns the pivot dominates."""
+    below: NDArray[np.bool_] = keys[0] <= pivot[0]
+    for row, most in zip(keys[1:], pivot[1:], strict=True):
+        below &= row <= most
+    at = np.flatnonzero(below)
+    below[at] = (keys[:, at] != pivot[:, None]).any(axis=0)
+    return below
 
 
 def distinct(keys: Ints) -> Indices:

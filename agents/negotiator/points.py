@@ -6,13 +6,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from schemas.deal import ByAgent, Deal
 from agents.negotiator.deals import names_of
 from agents.negotiator.domain import Domain, check
 from agents.negotiator.explore import explore
 from agents.negotiator.problem import problem_of
 from agents.negotiator.risk import Risk
 from agents.negotiator.search import NothingFoundError
+from schemas.deal import ByAgent, Deal
 
 POINTS_MAX: Final = 400
 

@@ -126,7 +126,7 @@ def problem_of(domain: Domain, risk: Risk) -> Problem:
     agents = sorted(domain.agents, key=lambda agent: agent.name)
     uncertain = [_uncertain(agent, domain) for agent in agents]
     rows = [
-        [np.array(worth(agent, agent.utilities, issue)) for issue in domain.issues]
+        [worth(agent, agent.utilities, issue) for issue in domain.issues]
         if one is None
         else [one.probabilities @ part for part in one.parts]
         for agent, one in zip(agents, uncertain, strict=True)

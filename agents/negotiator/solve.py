@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from schemas.deal import Alternative, Certificate, Mixed, NoDeal, ParetoCheck
 from agents.negotiator.concepts import CONCEPTS, Best, Concept, RegretKind, Terms, best_of, terms_of
 from agents.negotiator.deals import Names, names_of
 from agents.negotiator.domain import Domain, check
@@ -23,6 +22,7 @@ from agents.negotiator.nodeal import no_deal
 from agents.negotiator.problem import Problem, problem_of
 from agents.negotiator.risk import Risk
 from agents.negotiator.search import NothingFoundError
+from schemas.deal import Alternative, Certificate, Mixed, NoDeal, ParetoCheck
 
 TIME_S: Final = 0.18
 """That a negotiation is planned with: under 200 ms with what comes before and after."""

@@ -10,7 +10,7 @@ Without an LLM  the same, with nothing verified
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ from agents.review.languages import language_of
 from agents.review.merge import Merged, by_severity, merge_hits
 from agents.review.models.account import model_work, notes, shortfalls, spent, with_costs
 from agents.review.models.passages import Passages
+from agents.review.models.patience import Health, Patient
 from agents.review.models.verifier import Verified, Verifier, shown_only
 from bus import Bus, Envelope, Gathered, Subscription
 from bus.envelope import now_text, parse_time
@@ -49,6 +50,7 @@ class ReviewMerger:
     version: str
     verifier: Verifier | None = None
     passages: Passages | None = None
+    health: Health = field(default_factory=Health)
 
     def subscription(self) -> Subscription:
         return Subscription(
@@ -67,8 +69,10 @@ class ReviewMerger:
         )
         merged = await asyncio.to_thread(merge_parts, event, [part for part, _ in gathered.parts])
         verified = None
-        if self.verifier is not None and event.verify:
-            verified = await self.verifier.verify(
+        answered = any(part.model for part, _ in gathered.parts)
+        if self.verifier is not None and event.verify and answered:  # who never answered isn't asked again
+            patient = Patient(complete=self.verifier.complete, bus=self.bus, health=self.health)
+            verified = await replace(self.verifier, complete=patient).verify(
                 event, merged.findings, task_id=envelope.task_id, deadline_s=deadline_s
             )
         report = await asyncio.to_thread(
@@ -157,6 +161,7 @@ def write_report(
         version=version,
         models=model_work(parts),
         notes=(
+            *nothing_to_review(planned),
             *notes(planned, parts, verified, unconfirmed),
             *dismissal_notes(found, planned.dismissed, planned.dismissed_in),
         ),
@@ -164,6 +169,14 @@ def write_report(
         if planned.changed is None
         else tuple(only_changed(merged.refuted, planned.changed)),
     )
+
+
+def nothing_to_review(planned: ReviewPlanned) -> list[str]:
+    """Core: that there was nothing, so that nobody takes it for a clean bill."""
+    if planned.files or (planned.not_reviewed and planned.changed is None):
+        return []
+    which = "file" if planned.changed is None else "changed file"
+    return [f"there was nothing to review: no {which} of a kind that is read"]
 
 
 def missing_parts(

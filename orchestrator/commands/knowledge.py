@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agents.knowledge.collection import Collection
-    from schemas.knowledge import Document, KnowledgeSearchReply
+    from orchestrator.knowledge.intake import Taken
+    from schemas.knowledge import KnowledgeSearchReply
 
 HELP = "add documents, and search them by words and meaning"
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentPars
     )
     delete = actions.add_parser("delete", parents=[common], help="remove a document")
     add.add_argument("path", help="a file or a folder; - reads a text from standard input (with --id)")
-    add.add_argument("--id", default="", help="of the document, instead of its path; the same id replaces it")
+    add.add_argument("--id", default="", help="of the document, instead of its name; the same id replaces it")
     delete.add_argument("id")
     _add_search(search)
     for action in (add, search, listing, rebuild, delete):
@@ -70,11 +71,13 @@ def run(args: argparse.Namespace) -> int:
     from orchestrator.shell import UserError
 
     try:
-        documents = _documents(args) if args.action == "add" else []
+        taken = _taken(args) if args.action == "add" else None
         collection = _collection(args)
         try:
             _open(collection)
-            return _ACTIONS[args.action](collection, args, documents)
+            if taken is not None:
+                return _add(collection, args, taken)
+            return _ACTIONS[args.action](collection, args)
         finally:
             collection.close()
     except (KnowledgeError, EmbedderError, StoreError) as error:
@@ -100,20 +103,20 @@ def _open(collection: "Collection") -> None:
     collection.open(timeout_s=OPEN_S_MAX)
 
 
-def _documents(args: argparse.Namespace) -> "list[Document]":
+def _taken(args: argparse.Namespace) -> "Taken":
     """Those to be added; what is left out is said."""
     import sys
     from pathlib import Path
 
     from orchestrator.clean import clean
-    from orchestrator.knowledge.intake import FILE_BYTES_MAX, decoded, from_text, take
+    from orchestrator.knowledge.intake import FILE_BYTES_MAX, Taken, decoded, from_text, take
     from orchestrator.shell import UserError
 
     if args.path == "-":
         if not args.id:
             raise UserError("a text from standard input needs --id")
         text = decoded(sys.stdin.buffer.read(FILE_BYTES_MAX + 1))
-        return [from_text(text, id=args.id, source="standard input", is_named=True)]
+        return Taken([from_text(text, id=args.id, source="standard input", is_named=True)])
     taken = take(Path(args.path), id=args.id)
     for path, reason in taken.left_out[:LEFT_OUT_SHOWN]:
         print(f"left out {clean(path)}: {clean(reason)}", file=sys.stderr)
@@ -123,14 +126,17 @@ def _documents(args: argparse.Namespace) -> "list[Document]":
         raise UserError(
             f"nothing to add in {clean(args.path)}: files that end in .md, .markdown, .txt or .rst count"
         )
-    return taken.documents
+    return taken
 
 
-def _add(collection: "Collection", args: argparse.Namespace, documents: "list[Document]") -> int:
+def _add(collection: "Collection", args: argparse.Namespace, taken: "Taken") -> int:
     import sys
 
     from orchestrator.clean import clean
+    from orchestrator.knowledge.intake import with_ids
 
+    known = {one.document.id: one.document.source for one in collection.entries()}
+    documents = with_ids(taken, known)
     replies = []
     for first in range(0, len(documents), ADDED_TOGETHER):
         replies += collection.add(documents[first : first + ADDED_TOGETHER], timeout_s=WORK_S_MAX)
@@ -145,7 +151,7 @@ def _add(collection: "Collection", args: argparse.Namespace, documents: "list[Do
     return 0
 
 
-def _search(collection: "Collection", args: argparse.Namespace, _: "list[Document]") -> int:
+def _search(collection: "Collection", args: argparse.Namespace) -> int:
     import msgspec
 
     from orchestrator.shell import UserError
@@ -167,7 +173,7 @@ def _search(collection: "Collection", args: argparse.Namespace, _: "list[Documen
     try:
         request = msgspec.convert(asked, KnowledgeSearchRequest)
     except msgspec.ValidationError as error:
-        raise UserError(f"{error}: see `labverse knowledge search --help`") from error
+        raise UserError(f"{_refused(str(error))}: see `labverse knowledge search --help`") from None
     reply = collection.search(request)
     if args.json:
         _print_json(reply)
@@ -176,7 +182,27 @@ def _search(collection: "Collection", args: argparse.Namespace, _: "list[Documen
     return 0
 
 
-def _list(collection: "Collection", args: argparse.Namespace, _: "list[Document]") -> int:
+def _refused(error: str) -> str:
+    """Which option is out of bounds, and which bounds these are, for people."""
+    from schemas.knowledge import HITS_MAX, LABEL_CHARS_MAX, LABELS_MAX, QUERY_CHARS_MAX
+
+    labels = f"takes up to {LABELS_MAX} values of 1 to {LABEL_CHARS_MAX} characters"
+    bounds = {
+        "$.query": f"a query has at most {QUERY_CHARS_MAX:,} characters",
+        "$.k": f"-k must be 1 to {HITS_MAX}",
+        "$.score_min": "--min-score must be 0 to 1",
+        "$.per_document_max": f"--per-document must be 0 (any number) to {HITS_MAX}",
+        "$.only.areas": f"--area {labels}",
+        "$.only.cwes": f"--cwe {labels}",
+        "$.only.tags": f"--tag {labels}",
+        "$.only.languages": f"--language {labels}",
+        "$.only.documents": f"--document takes up to {LABELS_MAX} ids",
+    }
+    _, _, place = error.rpartition("`$")
+    return bounds.get(f"${place.rstrip('`').partition('[')[0]}", error)
+
+
+def _list(collection: "Collection", args: argparse.Namespace) -> int:
     from orchestrator.clean import clean
 
     rows = [
@@ -200,7 +226,7 @@ def _list(collection: "Collection", args: argparse.Namespace, _: "list[Document]
     return 0
 
 
-def _rebuild(collection: "Collection", args: argparse.Namespace, _: "list[Document]") -> int:
+def _rebuild(collection: "Collection", args: argparse.Namespace) -> int:
     done = collection.rebuild(timeout_s=WORK_S_MAX)
     if args.json:
         _print_json(
@@ -212,7 +238,7 @@ def _rebuild(collection: "Collection", args: argparse.Namespace, _: "list[Docume
     return 0
 
 
-def _delete(collection: "Collection", args: argparse.Namespace, _: "list[Document]") -> int:
+def _delete(collection: "Collection", args: argparse.Namespace) -> int:
     from orchestrator.clean import clean
 
     collection.delete(args.id, timeout_s=WORK_S_MAX)
@@ -223,7 +249,7 @@ def _delete(collection: "Collection", args: argparse.Namespace, _: "list[Documen
     return 0
 
 
-_ACTIONS = {"add": _add, "search": _search, "list": _list, "rebuild": _rebuild, "delete": _delete}
+_ACTIONS = {"search": _search, "list": _list, "rebuild": _rebuild, "delete": _delete}
 
 
 def _print_hits(reply: "KnowledgeSearchReply") -> None:

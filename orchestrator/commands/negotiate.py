@@ -1,13 +1,20 @@
-"""Find the fair deal in a file of issues and of what each of their values is worth to whom, and prove it.
+"""Find the fair deal and prove it: in a file, between platforms once, or again and again unattended.
 
-The file is YAML, JSON or a Genius domain in XML with its profiles. No server, model or key is needed.
-Exit codes: 0 a deal, 1 there is none, 2 it could not be found out.
+labverse negotiate --domain FILE                       issues, and what each of their values is worth to whom
+labverse negotiate --mode single --goal "Cross-platform content syndication" --platforms tiktok spotify
+labverse negotiate --mode autonomous --cycle-interval 3600 --goal "…" --platforms tiktok spotify
+
+A file is YAML, JSON or a Genius domain in XML with its profiles. Platforms speak by their rate cards; the approval
+policy says which deals a person must approve. No server, model or key is needed.
+Exit codes: 0 a deal, 1 there is none (or it was vetoed, or expired), 2 it could not be found out, 3 it waits for
+approval.
 """
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
     from agents.negotiator.solve import Options
@@ -29,9 +36,52 @@ EXIT_NO_DEAL: Final = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--mode",
+        choices=("single", "autonomous"),
+        help="between platforms, on the bus: once, or a cycle every so often until it is stopped",
+    )
+    parser.add_argument("--goal", metavar="TEXT", help="what the deal between platforms is for")
+    parser.add_argument(
+        "--platforms", metavar="NAME", nargs="+", default=[], help="who takes part, by their rate cards"
+    )
+    parser.add_argument(
+        "--budget", type=float, metavar="USD", help="most that we pay all platforms together (default: 1000)"
+    )
+    parser.add_argument(
+        "--on-silence",
+        choices=("leave_out", "block"),
+        default="leave_out",
+        help="without a platform's position: go on without it, or agree on nothing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--models",
+        choices=("none", "local", "any"),
+        default="none",
+        help="which models may word positions; numbers come from rate cards alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ask", action="store_true", help="put the deal before a person, whatever the policy says"
+    )
+    parser.add_argument("--yes", action="store_true", help="approve the deal, if you are one who may")
+    parser.add_argument(
+        "--no-wait", action="store_true", help="leave when the deal waits for approval (exit code 3)"
+    )
+    parser.add_argument(
+        "--cycle-interval", type=float, metavar="S", help="seconds between autonomous cycles, 1 to 2678400"
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="of the autonomous programme (default: made from goal and platforms)"
+    )
+    parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles (default: never)")
+    parser.add_argument(
+        "--identical-max",
+        type=int,
+        metavar="N",
+        help="pause after so many identical deals in a row; 0: never (default: 3)",
+    )
+    parser.add_argument(
         "--domain",
         metavar="FILE",
-        required=True,
         help="what is negotiated: YAML, JSON, Genius XML, or its folder",
     )
     parser.add_argument(
@@ -74,15 +124,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", metavar="FILE.svg", help="draw the frontier and the deal into FILE.svg")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> "int | Coroutine[Any, Any, int]":
+    from orchestrator.shell import UserError
+
+    if args.mode is None and args.domain is not None:
+        _refuse(args, "--mode single", ("goal", "platforms", "budget", "ask", "yes", "no_wait"))
+        _refuse(args, "--mode autonomous", ("cycle_interval", "name", "cycles", "identical_max"))
+        return _run_domain(args)
+    if args.domain is not None:
+        raise UserError("--domain FILE goes without --mode: a file says all by itself")
+    if args.mode is None:
+        raise UserError("say what to negotiate: --domain FILE, or --mode single|autonomous; see --help")
+    _refuse(args, "--domain", ("profile",))
+    if args.mode == "autonomous":
+        from orchestrator.negotiate_autonomous import run_autonomous
+
+        _refuse(args, "--mode single", ("yes", "no_wait", "picture"))
+        return run_autonomous(args)
+    from orchestrator.negotiate_single import run_single
+
+    _refuse(args, "--mode autonomous", ("cycle_interval", "name", "cycles", "identical_max"))
+    return run_single(args)
+
+
+def _refuse(args: argparse.Namespace, where: str, options: "Sequence[str]") -> None:
+    """Options that have no meaning here are a mistake, not to be passed over."""
+    from orchestrator.shell import UserError
+
+    for option in options:
+        if getattr(args, option):
+            raise UserError(f"--{option.replace('_', '-')} goes with {where}")
+
+
+def _run_domain(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from schemas.deal import NoDeal
     from agents.negotiator.limits import RefusedError
     from orchestrator.clean import clean
     from orchestrator.negotiation_picture import picture_of
     from orchestrator.negotiation_solving import negotiated
     from orchestrator.shell import UserError
+    from schemas.deal import NoDeal
 
     picture_path = None if args.picture is None else _picture_path(args.picture)
     try:
@@ -148,8 +230,8 @@ def _picture_path(stated: str) -> "Path":
 def _print(answer: "Answer", picture: "Picture") -> None:
     from rich.console import Console
 
-    from schemas.deal import NoDeal
     from orchestrator.negotiation_view import print_certificate, print_no_deal
+    from schemas.deal import NoDeal
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -2,14 +2,19 @@
 
 Of a folder, files that end in one of SUFFIXES count, at any depth but in hidden folders; links are not followed. What
 can't be read is named with its reason, and the rest is taken.
+
+A document's id is what its front matter says, else the file's path below the folder that was given, or its name when it
+was given by itself. A file that was added before keeps its id; a name that another document has gets a longer one.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from agents.knowledge.front_matter import FrontMatterError, document_from
 from agents.knowledge.indexing import KnowledgeError
@@ -25,9 +30,13 @@ ENTRIES_MAX: Final = 200_000
 
 @dataclass(slots=True)
 class Taken:
-    """What was read; `left_out` says why something wasn't, as (path, reason)."""
+    """What was read; `left_out` says why something wasn't, as (path, reason).
+
+    `longer` are the ids that a document without an id of its own takes, by the one it has, when that is another's.
+    """
 
     documents: list[Document] = field(default_factory=list)
+    longer: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -35,7 +44,7 @@ def take(path: Path, *, id: str = "") -> Taken:
     """The documents in a file or a folder.
 
     Args:
-        id: of a single file's document; empty takes what its front matter says, else its path.
+        id: of a single file's document; empty takes what its front matter says, else its name.
 
     Raises:
         KnowledgeError: there is nothing there, too much, or a single file that can't be taken.
@@ -48,7 +57,7 @@ def take(path: Path, *, id: str = "") -> Taken:
         for file in _files(path):
             try:
                 text = _read(file)
-                taken.documents.append(document_from(text, id=_id(file), source=str(file)))
+                taken.documents.append(_named(taken, text, file, path))
             except (KnowledgeError, FrontMatterError) as error:
                 taken.left_out.append((str(file), str(error)))
                 continue
@@ -58,10 +67,35 @@ def take(path: Path, *, id: str = "") -> Taken:
                     f"{path} holds more than {FILES_MAX} files or {TOTAL_BYTES_MAX} bytes: add a part"
                 )
         return taken
+    taken = Taken()
     try:
-        return Taken([from_text(_read(path), id=id or _id(path), source=str(path), is_named=bool(id))])
-    except KnowledgeError as error:
+        text = _read(path)
+        if id:
+            document = from_text(text, id=id, source=str(path.absolute()), is_named=True)
+        else:
+            document = _named(taken, text, path, path.parent)
+    except (KnowledgeError, FrontMatterError) as error:
         raise KnowledgeError(f"{path}: {error}") from error
+    taken.documents.append(document)
+    return taken
+
+
+def with_ids(taken: Taken, known: Mapping[str, str]) -> list[Document]:
+    """Core: the documents under ids that take nothing from another one.
+
+    Args:
+        known: the source of each document that is there, by its id.
+    """
+    by_source = {source: id for id, source in known.items() if source}
+    documents = []
+    for document in taken.documents:
+        longer = taken.longer.get(document.id)
+        if longer is not None:  # it has none of its own
+            free = (id for id in (document.id, *longer) if id not in known)
+            id = by_source.get(document.source) or next(free, longer[-1])
+            document = msgspec.structs.replace(document, id=id)
+        documents.append(document)
+    return documents
 
 
 def from_text(text: str, *, id: str, source: str = "", is_named: bool = False) -> Document:
@@ -73,8 +107,6 @@ def from_text(text: str, *, id: str, source: str = "", is_named: bool = False) -
     Raises:
         KnowledgeError: the front matter or the id is wrong.
     """
-    import msgspec
-
     if not 0 < len(id) <= ID_CHARS_MAX:
         raise KnowledgeError(f"an id has 1 to {ID_CHARS_MAX} characters, not {len(id)}")
     try:
@@ -130,10 +162,18 @@ def decoded(data: bytes) -> str:
     return text
 
 
-def _id(path: Path) -> str:
-    """The whole path, so that the same file replaces itself wherever it is added from."""
-    whole = path.absolute().as_posix()
-    if len(whole) <= ID_CHARS_MAX:
-        return whole
-    name = path.name[-ID_CHARS_MAX // 2 :]
-    return f"{blake2b(os.fsencode(whole), digest_size=8).hexdigest()}/{name}"
+def _named(taken: Taken, text: str, file: Path, folder: Path) -> Document:
+    """The document in a file's text; `taken` learns what else it may be called.
+
+    Raises:
+        FrontMatterError: it is wrong.
+    """
+    whole = file.absolute()
+    inner = file.relative_to(folder).as_posix()
+    unique = f"{blake2b(os.fsencode(whole), digest_size=8).hexdigest()}/{file.name[-ID_CHARS_MAX // 2 :]}"
+    ids = [inner, f"{folder.absolute().name}/{inner}", unique]
+    first, *longer = (id for id in ids if len(id) <= ID_CHARS_MAX)
+    document = document_from(text, id=first, source=str(whole))
+    if document.id == first:
+        taken.longer[first] = (*longer, unique)
+    return document

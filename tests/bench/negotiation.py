@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 # isort: split
 from negotiations import Brute, made, within
 
-from schemas.deal import Certificate
 from agents.negotiator.concepts import CONCEPTS
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm
 from agents.negotiator.problem import problem_of
 from agents.negotiator.risk import Risk
 from agents.negotiator.solve import TIME_S, Options, solve
+from schemas.deal import Certificate
 
 SIZES: Final = ((3, 10), (5, 10), (6, 10), (10, 10), (20, 10))
 """Issues and values of each: from a thousand outcomes to 10^20."""

@@ -19,10 +19,10 @@ from labverse import Labverse
 from negotiations import Brute, unhurried
 from rich.cells import cell_len
 
-from schemas.deal import Certificate
 from agents.negotiator.concepts import CONCEPTS
 from agents.negotiator.loading import load_domain
 from agents.negotiator.solve import Options, solve
+from schemas.deal import Certificate
 
 SYNDICATION = Path(__file__).parent / "domains" / "syndication.yaml"
 COLUMNS = 80

@@ -189,6 +189,24 @@ def test_an_empty_folder_says_that_there_was_nothing(labverse: Labverse, tmp_pat
     assert done.returncode == 0
     assert "No findings" in done.stdout
     assert "0 files" in done.stdout
+    assert "there was nothing to review" in done.stdout
+    as_sarif = labverse.run("review", tmp_path / "empty", "--format", "sarif")
+    assert "there was nothing to review" in as_sarif.stderr
+    assert json.loads(as_sarif.stdout)["runs"][0]["results"] == []
+
+
+def test_a_settings_file_that_lets_everything_pass_is_named_in_the_report(
+    labverse: Labverse, headline: Path
+) -> None:
+    (headline / "labverse.yaml").write_text("review: {fail_on: never}\n")
+    env = {"PYTHONPATH": str(ROOT)}
+    done = labverse.run("review", ".", "--format", "terminal", cwd=headline, env=env)
+    assert done.returncode == 0
+    said = " ".join(done.stdout.split())
+    assert "no finding makes this review fail: review.fail_on is never (labverse.yaml" in said
+    strict = labverse.run("review", ".", "--fail-on", "high", cwd=headline, env=env)
+    assert strict.returncode == 1
+    assert "review.fail_on" not in strict.stdout
 
 
 def test_a_folder_that_is_gone_is_said_in_one_line(labverse: Labverse, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`labverse review` with models, as its user runs it: real commands, and stand-in providers behind real HTTP."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,42 @@ def test_what_it_would_take_is_said_beforehand(
     assert "never over $0.02" in shown
 
 
+def test_when_the_months_money_is_used_up_that_is_said_and_when_there_is_some_again(
+    labverse: Labverse, provider: Provider, headline: Path
+) -> None:
+    money = {"monthly_ai_budget_usd": 2}
+    use(labverse, {"mine": paid(provider, MODEL)}, primary=f"mine/{MODEL}", cost_control=money)
+    provider.behaviour = lambda body, number: Reply(usage=(20_000_000, 1))  # bills three dollars
+    assert labverse.run("ask", "why?").returncode == 0
+    provider.behaviour = FINDS_SQL
+    calls = provider.calls
+    told = labverse.run("review", headline, "--models", "any", "--estimate").stdout
+    assert "models: none: paid models are stopped: $3.00 spent and $0.00 held of the $2.00 for month" in told
+    assert "paid calls stop at $1.80; there is money again from 20" in told
+    estimate = json.loads(labverse.run("review", headline, "--models", "any", "--estimate", "--json").stdout)
+    assert estimate["calls"] == 0
+    assert estimate["paid_stopped"] == estimate["no_models"] != ""
+    _, report = report_of(labverse, headline, "--models", "any")
+    assert provider.calls == calls
+    [refused] = [note for note in report["notes"] if "for lack of money" in note]
+    assert "it resets at 20" in refused
+
+
+def test_free_models_are_counted_while_paid_ones_are_stopped(
+    labverse: Labverse, provider: Provider, headline: Path
+) -> None:
+    rows = {"mine": paid(provider, MODEL), "home": local(provider, MODEL)}
+    money = {"monthly_ai_budget_usd": 2}
+    use(labverse, rows, primary=f"mine/{MODEL}", fallbacks=[f"home/{MODEL}"], cost_control=money)
+    provider.behaviour = lambda body, number: Reply(usage=(20_000_000, 1))
+    assert labverse.run("ask", "why?", "--model", f"mine/{MODEL}").returncode == 0
+    done = labverse.run("review", headline, "--models", "any", "--estimate", "--json")
+    estimate = json.loads(done.stdout)
+    assert [row["model"] for row in estimate["models"]] == [f"home/{MODEL}"]
+    assert estimate["no_models"] == ""
+    assert estimate["paid_stopped"].startswith("paid models are stopped: $3.00 spent")
+
+
 def test_no_money_means_analysers_alone_and_says_so(
     labverse: Labverse, provider: Provider, headline: Path
 ) -> None:
@@ -98,6 +135,22 @@ def test_a_model_that_dies_half_way_leaves_a_report_that_says_so(
     assert code == 2
     assert any("analysers alone looked there" in reason for reason in report["degraded"])
     assert {one["line"] for one in report["findings"] if one["severity"] == "critical"} == {6, 10, 13}
+
+
+def test_a_broken_server_costs_seconds_of_a_minute_and_is_named_in_the_account(
+    labverse: Labverse, provider: Provider, headline: Path
+) -> None:
+    provider.behaviour = lambda body, number: Reply(status=500, error="out of memory")
+    use(labverse, {"mine": local(provider, MODEL)}, primary=f"mine/{MODEL}")
+    before_s = time.monotonic()
+    code, report = report_of(labverse, headline, "--deadline", "60")
+    assert (
+        time.monotonic() - before_s < 25
+    )  # about seven where nothing else runs; until the deadline it was 34
+    assert code == 2
+    assert not any(is_verdict(one.body) for one in provider.requests)
+    [idle] = [one for one in report["agents"] if one["agent"] == f"no answer from mine/{MODEL}"]
+    assert idle["hits"] == 0
 
 
 def test_models_that_were_asked_for_and_are_not_there_degrade_the_review(

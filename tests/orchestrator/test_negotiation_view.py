@@ -13,7 +13,6 @@ from negotiations import domains, unhurried
 from rich.cells import cell_len
 from rich.console import Console
 
-from schemas.deal import Certificate, NoDeal
 from agents.negotiator.concepts import CONCEPTS, RegretKind
 from agents.negotiator.domain import Domain, from_mapping
 from agents.negotiator.points import points_of
@@ -24,6 +23,7 @@ from orchestrator.negotiation_picture import BAR_CELLS, Mark, Picture, bar, figu
 from orchestrator.negotiation_svg import svg_of
 from orchestrator.negotiation_view import gained, print_certificate, print_no_deal
 from orchestrator.negotiation_words import bound_words, difference, manipulability_words, pareto_words
+from schemas.deal import Certificate, NoDeal
 
 HOSTILE = "\x1b[31mred\x1b[0m\n\r\x07[bold]<script>&\"'\ufffe\u202eevil"
 

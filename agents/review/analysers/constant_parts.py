@@ -2,7 +2,8 @@
 
 Bandit and Ruff report every SQL statement and shell command that is built at run time. Most of the false ones
 among them put in a table name that is a constant, or as many question marks as there are values, or aren't SQL at
-all. Those hits stay, as low ones: whoever changes the code should know.
+all. The same goes for a YAML loader that reaches the call under a name of its own, and is a safe one. Those hits stay,
+as low ones: whoever changes the code should know.
 
 This is a judgement on one file's syntax, not data flow: a name counts as constant if it is written in capitals,
 or if everything that the file ever gives to it is constant and no function has a parameter of that name.
@@ -22,12 +23,15 @@ from agents.review.analysers.sql_text import reads_like_sql
 from schemas.review import Hit, Severity
 
 SQL_RULES: Final = frozenset({"B608", "S608"})
-RULES: Final = SQL_RULES | {"B602", "S602", "B605", "S605"}
+YAML_RULES: Final = frozenset({"B506", "S506"})
+SAFE_LOADERS: Final = frozenset({"SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader"})
+RULES: Final = SQL_RULES | YAML_RULES | {"B602", "S602", "B605", "S605"}
 CONFIDENCE: Final = 0.3
 CONSTANT: Final = (
     "Here everything that is put in seems to be constant, so it is safe as long as that stays so."
 )
 NO_SQL: Final = "Here it does not read like a statement, and it is not handed to a database."
+SAFE_LOADER: Final = "Here the loader is a safe one, under another name."
 SOURCE_BYTES_MAX: Final = 1_000_000
 NESTING_MAX: Final = 12
 """Names followed one to the next, and expressions inside expressions; beyond it nothing counts as constant."""
@@ -55,6 +59,7 @@ class _Module:
         self.calls: dict[int, list[ast.Call]] = defaultdict(list)
         """Calls by each of their lines."""
         self._judged: dict[str, bool] = {}
+        self._loaders: dict[str, bool] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.expr):
                 self.begins[node.lineno].append(node)
@@ -105,6 +110,30 @@ class _Module:
                 known = (ast.BinOp, ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.IfExp)
                 return isinstance(node, known) and all(self.is_constant(part, depth + 1) for part in parts)
 
+    def is_safe_loader(self, node: ast.expr, depth: int = 0) -> bool:
+        """Whether the value is a YAML loader that makes nothing but plain data."""
+        if depth > NESTING_MAX:
+            return False
+        match node:
+            case ast.Attribute(attr=name):
+                return name in SAFE_LOADERS
+            case ast.Name(id=name) if name in SAFE_LOADERS:
+                return True
+            case ast.Name(id=name):
+                if name not in self._loaders:
+                    self._loaders[name] = False  # one that is made from itself isn't
+                    values = [] if name in self.unknown else self.given.get(name, [])
+                    safe = (self.is_safe_loader(value, depth + 1) for value in values)
+                    self._loaders[name] = bool(values) and all(safe)
+                return self._loaders[name]
+            case ast.Call(
+                func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str() as name), default]
+            ):  # the one in C, where there is one
+                return name in SAFE_LOADERS and self.is_safe_loader(default, depth + 1)
+            case ast.IfExp(body=body, orelse=other):
+                return self.is_safe_loader(body, depth + 1) and self.is_safe_loader(other, depth + 1)
+        return False
+
     def _is_constant_name(self, name: str, depth: int) -> bool:
         if name not in self._judged:
             self._judged[name] = False  # one that is made from itself isn't
@@ -126,6 +155,9 @@ def _plain_targets(node: ast.AST) -> list[ast.expr]:
 def _softened(hit: Hit, module: _Module | None) -> Hit:
     if module is None or hit.rule not in RULES:
         return hit
+    if hit.rule in YAML_RULES:
+        loaders = list(_loaders(hit, module))
+        return _low(hit, SAFE_LOADER) if loaders and all(map(module.is_safe_loader, loaders)) else hit
     texts = list(_texts(hit, module))
     if texts and all(module.is_constant(text) for text in texts):
         note = CONSTANT
@@ -133,12 +165,25 @@ def _softened(hit: Hit, module: _Module | None) -> Hit:
         note = NO_SQL
     else:
         return hit
+    return _low(hit, note)
+
+
+def _low(hit: Hit, note: str) -> Hit:
     return msgspec.structs.replace(
         hit,
         severity=Severity.LOW,
         confidence=min(hit.confidence, CONFIDENCE),
         description=f"{hit.description} {note}".strip(),
     )
+
+
+def _loaders(hit: Hit, module: _Module) -> Iterator[ast.expr]:
+    """What `load` is given as loader on the lines of a hit."""
+    for line in _lines(hit):
+        for call in module.calls.get(line, ()):
+            if isinstance(call.func, ast.Attribute | ast.Name) and len(call.args) > 1:
+                yield call.args[1]
+            yield from (keyword.value for keyword in call.keywords if keyword.arg == "Loader")
 
 
 def _is_run(hit: Hit, module: _Module) -> bool:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from agents.review.analysers.analysis import Analysis
-from agents.review.dataflow import Flow, Folders, told
+from agents.review.dataflow import Flow, Folders
 from agents.review.languages import language_of
+from agents.review.way import with_way
 from schemas.review import Hit, Stage, TraceStep
 
 ANALYSER: Final = "labverse-flow"
@@ -50,7 +51,6 @@ class DataFlow:
 
 
 def _hit(flow: Flow) -> Hit:
-    way = f"{told(flow)}. " if flow.trace else ""
     return Hit(
         analyser=ANALYSER,
         rule=flow.rule,
@@ -61,7 +61,7 @@ def _hit(flow: Flow) -> Hit:
         severity=flow.severity,
         confidence=flow.confidence,
         cwe=flow.cwe,
-        description=f"{way}{flow.description}"[:DESCRIPTION_CHARS_MAX],
+        description=with_way(flow.path, flow.trace, flow.description)[:DESCRIPTION_CHARS_MAX],
         fix=flow.fix,
         trace=tuple(TraceStep(path=step.path, line=step.line, what=step.what) for step in flow.trace),
     )

@@ -70,6 +70,7 @@ def _finish(hit: Hit, lines: list[str], named: set[int]) -> Hit:
         title=_replaced(hit.title, secrets),
         description=_replaced(hit.description, secrets),
         fix=_replaced(hit.fix, secrets),
+        trace=tuple(msgspec.structs.replace(step, what=_replaced(step.what, secrets)) for step in hit.trace),
     )
 
 

@@ -10,6 +10,7 @@ from agents.review.dataflow.machine import Reached
 from agents.review.dataflow.sinks import severity_of
 from agents.review.dataflow.tables import Flaw
 from agents.review.dataflow.values import ANSWER, Step
+from agents.review.way import way_text
 from schemas.review import NotReviewed, Severity
 
 SURE: Final = 0.85
@@ -135,9 +136,4 @@ def _trace(step: Step | None) -> tuple[Passed, ...]:
 
 def told(flow: Flow) -> str:
     """The path in one line: `request.args['id'] (line 12) → query (line 14) → cursor.execute (line 15)`."""
-    return " → ".join(
-        f"{step.what} (line {step.line})"
-        if step.path == flow.path
-        else f"{step.what} ({step.path}:{step.line})"
-        for step in flow.trace
-    )
+    return way_text(flow.path, flow.trace)

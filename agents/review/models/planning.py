@@ -40,6 +40,7 @@ class ModelPlan:
 
     Attributes:
         max_cost_nusd: the limit that it was made under.
+        stopped: why models that cost money were left out; empty when they were not.
     """
 
     plan: Plan = field(default_factory=lambda: Plan(()))
@@ -47,6 +48,7 @@ class ModelPlan:
     models: tuple[ModelOffered, ...] = ()
     why_none: str = ""
     max_cost_nusd: int | None = None
+    stopped: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

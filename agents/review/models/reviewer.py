@@ -23,6 +23,7 @@ from agents.review.models.claims import Checked, Claims, check_claims
 from agents.review.models.evidence import WAIT_S_MAX, Evidence
 from agents.review.models.passages import Passages
 from agents.review.models.passes import OUTPUT_TOKENS_MAX
+from agents.review.models.patience import Health, Patient
 from agents.review.models.planning import READER
 from agents.review.models.prompt import review_messages
 from agents.review.models.roles import ModelRole, model_roles
@@ -52,6 +53,7 @@ class ModelReviewer:
     passages: Passages
     roles: Mapping[str, ModelRole] = field(default_factory=model_roles)
     concurrency: int = CONCURRENCY
+    health: Health = field(default_factory=Health)
 
     def subscription(self) -> Subscription:
         return Subscription(
@@ -83,7 +85,8 @@ class ModelReviewer:
         # What is a secret to us goes to no model, and what it quotes must stand in what it saw.
         sources = await anyio.to_thread.run_sync(masked, sources, hits)
         request = await self._request(event, role, sources, hits)
-        answered = await self.complete(
+        ask = Patient(complete=self.complete, bus=self.bus, health=self.health)
+        answered = await ask(
             request,
             into=Claims,
             rules=lambda: Claims(findings=[]),
@@ -134,7 +137,7 @@ def told(
     return ReviewFindings(
         index=event.index,
         role=event.role,
-        agent=f"model {model}" if model else DURABLE,
+        agent=f"model {model}" if model else f"no answer from {event.model or 'any model'}",
         hits=checked.hits,
         files=len({part.path for part in event.parts}),
         seconds=round(seconds, 3),

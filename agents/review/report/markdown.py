@@ -11,6 +11,7 @@ from agents.review.report.escape import cell, fence, prose, span
 from agents.review.report.fixes import Passage, passages
 from agents.review.report.outcome import findings_text, new_findings
 from agents.review.report.wording import counted, money_text, seconds_text, time_text
+from agents.review.way import without_way
 from schemas.review import Finding, FindingStatus, ReviewReport, Severity
 
 FINDINGS_SHOWN_MAX: Final = 1_000
@@ -106,7 +107,7 @@ def _finding(number: int, finding: Finding) -> Iterator[str]:
         facts.append(name_of(finding.cwe))
     yield " · ".join(facts)
     yield ""
-    yield from _passages(passages(finding.description), finding.path)
+    yield from _passages(passages(without_way(finding)), finding.path)
     if finding.code.strip():
         yield "Current code:"
         yield ""

@@ -22,11 +22,17 @@ def seconds_text(seconds: float) -> str:
 
 
 def money_text(nusd: int) -> str:
-    """Nano-USD such as `$0.00`, `$1,204.50` and, below a cent, with as many digits as it takes: `$0.00042`."""
+    """Nano-USD with as many digits as it takes to be seen: `$1,204.50`, `$0.25`, `$0.0042`, `$0.000069`, `$0.00`.
+
+    The form of all amounts that `labverse` shows.
+    """
     usd = nusd / NUSD_PER_USD
-    if nusd == 0 or usd >= 0.01:
+    if nusd == 0 or usd >= 1:
         return f"${usd:,.2f}"
-    return f"${usd:.9f}".rstrip("0")
+    if usd >= 0.01:
+        return f"${usd:.4f}".removesuffix("00")
+    decimals = next(digits for digits in range(4, 10) if digits == 9 or usd >= 10.0 ** (1 - digits))
+    return f"${usd:.{decimals}f}"
 
 
 def time_text(rfc3339: str) -> str:

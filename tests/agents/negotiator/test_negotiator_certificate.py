@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from negotiations import Brute, domains, made, unhurried
 
 from agents.negotiator import explore
-from schemas.deal import Certificate, Flip, NoDeal
 from agents.negotiator.concepts import CONCEPTS, Concept
 from agents.negotiator.domain import Agent, Domain, from_mapping
 from agents.negotiator.points import points_of
 from agents.negotiator.solve import Options, solve
+from schemas.deal import Certificate, Flip, NoDeal
 
 LOVERS = {
     "name": "evening",

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from negotiations import made, unhurried
 
-from schemas.deal import Certificate
 from agents.negotiator.domain import from_mapping, from_text
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.solve import solve
+from schemas.deal import Certificate
 
 STATED: dict[str, Any] = {
     "issues": [{"name": "format", "values": ["clip", "episode"]}, {"name": "split", "values": [30, 50]}],

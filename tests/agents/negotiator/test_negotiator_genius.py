@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from negotiations import unhurried
 
-from schemas.deal import Certificate
 from agents.negotiator.genius import from_genius
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.loading import load_domain
 from agents.negotiator.problem import problem_of
 from agents.negotiator.risk import Risk
 from agents.negotiator.solve import solve
+from schemas.deal import Certificate
 
 DOMAIN = b"""<?xml version="1.0" encoding="UTF-8"?>
 <negotiation_template>

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from negotiations import unhurried
 
-from schemas.deal import Certificate
 from agents.negotiator.domain import from_mapping
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.risk import Risk, RiskKind, adjusted
 from agents.negotiator.solve import Options, solve
+from schemas.deal import Certificate
 
 KINDS: list[RiskKind] = ["semideviation", "cvar", "cara"]
 

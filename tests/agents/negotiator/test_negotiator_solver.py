@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from negotiations import Brute, domains, made, unhurried, within
 
 from agents.negotiator import explore
-from schemas.deal import Certificate, NoDeal
 from agents.negotiator.concepts import CONCEPTS, Concept
 from agents.negotiator.domain import Domain
 from agents.negotiator.highs import warm
@@ -21,6 +20,7 @@ from agents.negotiator.problem import problem_of
 from agents.negotiator.risk import Risk
 from agents.negotiator.search import searched
 from agents.negotiator.solve import Options, solve
+from schemas.deal import Certificate, NoDeal
 
 ROUTES = {"frontier": (9, 10**9), "enumeration": (0, 10**9), "search": (0, 0)}
 """Agents that the frontier is worked out for, and outcomes that are looked at one by one."""

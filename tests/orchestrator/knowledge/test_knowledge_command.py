@@ -13,7 +13,7 @@ from agents.knowledge import builtin
 from agents.knowledge.indexing import KnowledgeError
 from orchestrator.commands import knowledge
 from orchestrator.knowledge import intake
-from orchestrator.knowledge.intake import take
+from orchestrator.knowledge.intake import take, with_ids
 from orchestrator.knowledge.opening import embedder_of, options_from
 from orchestrator.shell import run_command
 
@@ -69,7 +69,7 @@ def test_a_folder_is_added_and_found_with_offsets_and_scores(command: Command, n
     assert "by words alone: there is no embedder" in added.err
     found = command("search", "green stones", "--embedder", "none", "--json").answer
     hit = found["hits"][0]
-    assert hit["document_id"] == str(notes / "one.md")
+    assert hit["document_id"] == "one.md"
     assert hit["text"] == "# Heliotrope\n\nA green stone.\n"[hit["start"] : hit["end"]]
     assert hit["scores"]["fused"] == 1.0
     assert hit["scores"]["bm25_rank"] == 1
@@ -85,13 +85,17 @@ def test_filters_and_bounds_narrow_a_search(command: Command, notes: Path) -> No
 
     def ids(*words: str) -> list[str]:
         found = command("search", "stone resin", "--embedder", "none", "--json", *words).answer
-        return [Path(hit["document_id"]).name for hit in found["hits"] if "notes" in hit["document_id"]]
+        return [
+            Path(hit["document_id"]).name
+            for hit in found["hits"]
+            if hit["document_id"].endswith((".md", ".txt"))
+        ]
 
     assert set(ids("-k", "20")) == {"one.md", "two.txt"}
     assert ids("--tag", "Stones") == ["one.md"]
     assert ids("--area", "minerals") == ["one.md"]
     assert ids("--area", "nothing") == []
-    assert ids("-k", "1", "--document", str(notes / "deep" / "two.txt")) == ["two.txt"]
+    assert ids("-k", "1", "--document", "deep/two.txt") == ["two.txt"]
 
 
 def test_the_same_file_replaces_itself_and_can_be_deleted(command: Command, notes: Path) -> None:
@@ -101,10 +105,10 @@ def test_the_same_file_replaces_itself_and_can_be_deleted(command: Command, note
     file.write_text("# Vermilion\n\nA red pigment.\n")
     assert command("add", str(file), "--embedder", "none").out.startswith("replaced")
     assert "Vermilion" in command("search", "vermilion", "--embedder", "none").out
-    assert command("delete", str(file), "--embedder", "none").out == f"deleted {file}\n"
+    assert command("delete", "one.md", "--embedder", "none").out == "deleted one.md\n"
     gone = command("search", "vermilion", "--embedder", "none", "--json").answer
     assert gone["hits"] == []
-    again = command("delete", str(file), "--embedder", "none")
+    again = command("delete", "one.md", "--embedder", "none")
     assert (again.code, again.err.count("\n")) == (2, 1)
     assert "labverse knowledge list" in again.err
 
@@ -137,9 +141,12 @@ def test_another_embedder_after_the_first_needs_a_rebuild(command: Command, note
 def test_a_search_for_nothing_sensible_is_refused_in_one_line(command: Command) -> None:
     for words, said in (
         (("search", "  "), "the query is empty"),
-        (("search", "x", "-k", "0"), "Expected `int` >= 1"),
-        (("search", "x", "--min-score", "2"), "<= 1"),
-        (("search", "x" * 5_000), "length <= 4000"),
+        (("search", "x", "-k", "0"), "-k must be 1 to 100"),
+        (("search", "x", "--min-score", "2"), "--min-score must be 0 to 1"),
+        (("search", "x" * 5_000), "a query has at most 4,000 characters"),
+        (("search", "x", "--per-document", "-1"), "--per-document must be 0 (any number) to 100"),
+        (("search", "x", "--tag", ""), "--tag takes up to 64 values of 1 to 100 characters"),
+        (("search", "x", "--document", "i" * 201), "--document takes up to 64 ids"),
         (("search", "x", "--embedder", "magic"), "no embedder 'magic'"),
         (("add", "missing"), "missing: there is no such file"),
     ):
@@ -175,15 +182,35 @@ class TestIntake:
         with pytest.raises(KnowledgeError, match=r"one\.md: it has more than 10 bytes"):
             take(notes / "one.md")
 
+    def test_ids_are_paths_below_the_folder_and_a_documents_own_id_wins(self, notes: Path) -> None:
+        (notes / "own.md").write_text("---\nid: mine\n---\ntext")
+        assert [one.id for one in take(notes).documents] == ["one.md", "mine", "deep/two.txt"]
+        assert [one.id for one in take(notes / "deep" / "two.txt").documents] == ["two.txt"]
+
+    def test_a_name_that_another_document_has_gets_longer_and_stays(self, tmp_path: Path) -> None:
+        known: dict[str, str] = {}
+        for folder in ("a/docs", "b/docs", "c/docs"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / "README.md").write_text("text")
+        for _ in range(2):
+            for folder in ("a/docs", "b/docs", "c/docs"):
+                for one in with_ids(take(tmp_path / folder), known):
+                    known[one.id] = one.source
+        assert len(known) == 3
+        assert {"README.md", "docs/README.md"} < set(known)
+        [again] = with_ids(take(tmp_path / "b/docs/README.md"), known)
+        assert again.id == "docs/README.md"
+
     def test_a_very_long_path_gets_a_short_id_that_stays(self, tmp_path: Path) -> None:
-        folder = tmp_path / ("x" * 120) / ("y" * 120)
+        top = tmp_path / "top"
+        folder = top / ("x" * 120) / ("y" * 120)
         folder.mkdir(parents=True)
         (folder / "a.md").write_text("text")
         (folder / "b.md").write_text("text")
-        first, second = take(folder).documents
+        first, second = take(top).documents
         assert first.id != second.id
         assert len(first.id) <= 200
-        assert first.id == take(folder / "a.md").documents[0].id
+        assert first.id == take(top).documents[0].id
 
 
 class TestOptions:

@@ -1,6 +1,7 @@
 """The local model's process: real llama.cpp, what it answers, and how it says that it can't run."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import jsonschema
 import pytest
 from llamacpp import LlamaCpp
 
-from orchestrator.local.child import ServerOptions, explain, model_name
+from orchestrator.local.child import ServerOptions, explain, model_name, port_is_taken
 from orchestrator.local.supervisor import bundled_model
 
 COLOUR = {
@@ -127,6 +128,23 @@ def test_a_port_that_is_taken_is_said(model: LlamaCpp) -> None:
     # llama.cpp's own words, from a thread of its own, may come before or after it
     said = f"local model: port {port} of 127.0.0.1 is taken: choose another, or 0 for a free one"
     assert said in result.stderr.splitlines()
+
+
+def test_a_port_is_taken_while_somebody_listens_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert port_is_taken(port)
+    assert not port_is_taken(port)
+
+
+def test_a_taken_port_is_said_even_where_llama_cpp_says_something_else(tmp_path: Path) -> None:
+    words = "class CommonParams: pass\ndef Server(_): raise RuntimeError('Failed to init server')\n"
+    fake = words.replace("pass", "\n    def __getattr__(self, name):\n        return self.__class__()")
+    (tmp_path / "xllamacpp.py").write_text(fake)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        line = one_line(run_child(str(bundled_model()), "--port", port, cwd=tmp_path))
+    assert line == f"local model: port {port} of 127.0.0.1 is taken: choose another, or 0 for a free one"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS limits only there")

@@ -197,7 +197,7 @@ def _signed(source: Source, call: s.Call, scope: Scope, key: s.Expr | None) -> I
 
 
 def _compared(source: Source, compare: s.Compare) -> Iterator[Found]:
-    """`password == "admin123"`: a login that the source gives away."""
+    """A password or key that is compared with a literal: a login that the source gives away."""
     if len(compare.rights) != 1 or compare.operators[0] not in ("==", "!="):
         return
     for one, other in ((compare.left, compare.rights[0]), (compare.rights[0], compare.left)):

@@ -113,3 +113,34 @@ def test_a_statement_stays_critical_wherever_it_is_kept(tmp_path: Path, text: st
 def test_an_odd_statement_that_is_run_stays_critical(tmp_path: Path) -> None:
     source = 'def f(db, x):\n    db.execute(f"select top something odd from {x}")\n'
     assert severities(tmp_path, source, 89) == {Severity.CRITICAL}
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        "loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)",
+        "loader = yaml.CSafeLoader if fast else yaml.SafeLoader",
+        "loader = SafeLoader",
+        "one = yaml.SafeLoader\nloader = one",
+    ],
+)
+def test_a_safe_yaml_loader_under_another_name_is_a_low_finding(tmp_path: Path, loader: str) -> None:
+    source = f"import yaml\nfrom yaml import SafeLoader\n{loader}\nyaml.load(text, Loader=loader)\n"
+    assert severities(tmp_path, source, 502) <= {Severity.LOW}
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        "loader = yaml.Loader",
+        "loader = getattr(yaml, name, yaml.SafeLoader)",
+        "loader = getattr(yaml, 'CSafeLoader', yaml.Loader)",
+        "loader = yaml.SafeLoader\nif trusted:\n    loader = yaml.UnsafeLoader",
+        "loader = loader if loader else loader",
+        "def f(loader=None): pass\nloader = yaml.SafeLoader",
+        "for loader in (yaml.SafeLoader, yaml.Loader): pass",
+    ],
+)
+def test_a_yaml_loader_that_may_be_unsafe_stays_what_it_is(tmp_path: Path, loader: str) -> None:
+    source = f"import yaml\n{loader}\nyaml.load(text, Loader=loader)\n"
+    assert severities(tmp_path, source, 502) & {Severity.CRITICAL, Severity.HIGH}

@@ -190,6 +190,19 @@ async def test_different_models_are_asked_and_each_counts_once(swarm: Swarm, pro
     assert {work.model for work in report.models} == {"one/m", "two/m"}
 
 
+async def test_a_server_that_answers_nothing_but_errors_does_not_cost_the_whole_time_of_the_review(
+    swarm: Swarm, provide: Provide
+) -> None:
+    broken = provide(Reply(status=500, error="out of memory"))
+    await swarm.route(swarm.lab.local(broken, **MEDIUM))
+    before_s = time.monotonic()
+    report = await swarm.review(deadline_s=600)  # it gives up at a pause of 16 s
+    assert time.monotonic() - before_s < 60
+    # Which is told of: that one of the passes had no tries left, or that the others were given up.
+    assert any("no model answered" in reason and "local/m" in reason for reason in report.degraded)
+    assert not any(is_verdict(one.body) for one in broken.requests)
+
+
 async def test_a_model_that_dies_half_way_is_replaced_by_another_and_the_report_says_so(
     swarm: Swarm, provide: Provide
 ) -> None:

@@ -1,5 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agents.cost_guard.report import dollars
 from agents.review.report.wording import counted, money_text, seconds_text, time_text
 
 
@@ -10,11 +13,18 @@ from agents.review.report.wording import counted, money_text, seconds_text, time
         (1, "$0.000000001"),
         (420_000, "$0.00042"),
         (10_000_000, "$0.01"),
+        (1_234_567, "$0.0012"),
+        (256_700_000, "$0.2567"),
         (1_204_500_000_000, "$1,204.50"),
     ],
 )
 def test_money(nusd: int, text: str) -> None:
     assert money_text(nusd) == text
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_money_looks_as_in_the_account_of_costs(nusd: int) -> None:
+    assert money_text(nusd) == dollars(nusd)
 
 
 @pytest.mark.parametrize(

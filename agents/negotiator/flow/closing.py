@@ -1,0 +1,143 @@
+"""Closes negotiations that people decided: agrees on what was approved, exactly that and once.
+
+Listens  approval.decided, approval.expired, approval.withdrawn
+Emits    negotiation.agreed | negotiation.vetoed | negotiation.expired | negotiation.no_deal
+Effects  money of deals is held, or given back, in the ledger
+Without an LLM  the same
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from agents.negotiator.flow.asking import KIND, DealPolicy, digest_of
+from agents.negotiator.flow.gating import give_back, hold_for
+from agents.negotiator.switch import is_running
+from bus import Bus, BusError, Envelope, Subscription
+from bus.errors import PermanentError, RetryableError
+from schemas.approval import (
+    Approval,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalState,
+    ApprovalWithdrawn,
+    Ballot,
+)
+from schemas.event import Event
+from schemas.negotiation import (
+    NegotiationAgreed,
+    NegotiationExpired,
+    NegotiationNoDeal,
+    NegotiationProposed,
+    NegotiationVetoed,
+)
+
+DURABLE: Final = "negotiation-closer"
+APPROVALS_BUCKET: Final = "APPROVALS"
+AGAIN_S: Final = 5.0
+
+Answer = ApprovalDecided | ApprovalExpired | ApprovalWithdrawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closer:
+    bus: Bus
+    policy: DealPolicy
+
+    def subscription(self) -> Subscription:
+        return Subscription(
+            durable=DURABLE,
+            listens=(ApprovalDecided, ApprovalExpired, ApprovalWithdrawn),
+            handle=self.handle,
+        )
+
+    async def handle(self, event: Answer, envelope: Envelope) -> Event | None:
+        """Act on the decision about a deal; decisions about anything else are other agents' business.
+
+        Raises:
+            RetryableError: the ledger or the bus doesn't answer.
+            PermanentError: the decision is not about the deal that was proposed.
+        """
+        if event.kind != KIND:
+            return None
+        proposed = await self._proposed(envelope.task_id)
+        if proposed is None or event.digest != digest_of(
+            proposed.goal, proposed.deal, proposed.payments, proposed.policy_version
+        ):
+            raise PermanentError(
+                f"approval {event.approval_id} is not about the deal that was proposed in task {envelope.task_id}"
+            )
+        match event:
+            case ApprovalDecided() if event.is_approved:
+                return await self._agree(event, proposed, envelope.task_id)
+            case ApprovalDecided(votes=votes):
+                await give_back(self.bus, proposed.payments, envelope.task_id)
+                no = next((vote for vote in votes if vote.ballot is Ballot.VETO), None)
+                return NegotiationVetoed(
+                    deal=proposed.deal,
+                    digest=proposed.digest,
+                    approval_id=event.approval_id,
+                    by=no.by if no else "",
+                    note=no.note if no else "",
+                    cycle=proposed.cycle,
+                )
+            case ApprovalExpired(deadline=deadline):
+                why = f"nobody decided by {deadline}"
+            case ApprovalWithdrawn(why=why):
+                pass
+        await give_back(self.bus, proposed.payments, envelope.task_id)
+        return NegotiationExpired(
+            deal=proposed.deal,
+            digest=proposed.digest,
+            approval_id=event.approval_id,
+            why=why,
+            cycle=proposed.cycle,
+        )
+
+    async def _agree(self, event: ApprovalDecided, proposed: NegotiationProposed, task_id: str) -> Event:
+        await self._check_record(event, task_id)
+        running, why = await is_running(self.bus)
+        if not running:
+            await give_back(self.bus, proposed.payments, task_id)
+            return NegotiationNoDeal(kind="stopped", reason=why, cycle=proposed.cycle)
+        # It may be another day than that of the proposal: a new day's gates count.
+        refused = await hold_for(self.bus, self.policy.gates, proposed.payments, task_id)
+        if refused:
+            return NegotiationNoDeal(kind="gate", reason=refused, cycle=proposed.cycle)
+        yes = tuple(vote.by for vote in event.votes if vote.ballot is Ballot.APPROVE)
+        return NegotiationAgreed(
+            goal=proposed.goal,
+            deal=proposed.deal,
+            payments=proposed.payments,
+            amount_nusd=proposed.amount_nusd,
+            digest=proposed.digest,
+            parties=proposed.parties,
+            approval_id=event.approval_id,
+            by=yes,
+            cycle=proposed.cycle,
+            silent=proposed.silent,
+        )
+
+    async def _check_record(self, event: ApprovalDecided, task_id: str) -> None:
+        """The event alone could be anybody's; the record is written by the approver, vote by vote."""
+        try:
+            found = await self.bus.bucket(APPROVALS_BUCKET, Approval).get(event.approval_id)
+        except BusError as error:
+            raise RetryableError(f"the approval can't be read: {error}", delay_s=AGAIN_S) from None
+        record = found[0] if found else None
+        if (
+            record is None
+            or record.state is not ApprovalState.APPROVED
+            or record.task_id != task_id
+            or record.request.digest != event.digest
+        ):
+            raise PermanentError(f"approval {event.approval_id} was not given: its record says otherwise")
+
+    async def _proposed(self, task_id: str) -> NegotiationProposed | None:
+        events = self.bus.events(task_id, only_stored=True)
+        try:
+            async for event, _ in events:
+                if isinstance(event, NegotiationProposed):
+                    return event
+        finally:
+            await events.aclose()
+        return None

@@ -1,0 +1,95 @@
+"""uvicorn's connections and server, with the limits that they lack.
+
+uvicorn waits for ever for a request's head, counts no connections, and takes the process's signals for itself.
+"""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import h11
+import msgspec
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from orchestrator.gateway.endpoint import JSON_TYPE, ErrorBody, Problem
+
+HEAD_S: Final = 10.0
+"""For the whole head of a request to arrive."""
+HEAD_BYTES_MAX: Final = 32 * 1024
+CONNECTIONS_MAX: Final = 512
+"""At a time; more are closed at once. Stays below the 1024 files that a process may often have open."""
+
+
+class Connection(H11Protocol):
+    """One client's connection."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+            return
+        self._watch_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing() or not self._is_idle():
+            self._stop_watching()
+        elif self._head_timer is None:
+            self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What isn't HTTP gets our shape of error."""
+        problem = Problem(
+            code="bad_request", message=f"no valid HTTP, or its head has more than {HEAD_BYTES_MAX} bytes"
+        )
+        body = msgspec.json.encode(ErrorBody(error=problem))
+        headers = [
+            (b"content-type", JSON_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            events: tuple[Any, ...] = (
+                h11.Response(status_code=400, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            )
+            for event in events:
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _watch_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_S, self.transport.abort)
+
+    def _stop_watching(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class HttpServer(Server):
+    """A server that leaves signals to `labverse up`, and says when it serves."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.serves = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Takes none."""
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.serves.set()

@@ -1,0 +1,236 @@
+"""Negotiations on a real bus, from the request to the deal, with everything that may come in between."""
+
+import asyncio
+from dataclasses import replace
+
+import msgspec
+import pytest
+from deals import ASKING, FREELY, GATES, REQUEST, TERMS, dealing
+from until import until_async
+
+from agents.approver import approvals_bucket
+from agents.negotiator import switch
+from agents.negotiator.gates import Gates
+from agents.negotiator.platforms.cards import load_cards
+from bus import Bus, Subscription
+from bus.budget import Budget
+from schemas.approval import (
+    ApprovalDecided,
+    ApprovalOpened,
+    ApprovalRequested,
+    ApprovalState,
+    DecideOutcome,
+)
+from schemas.event import Event
+from schemas.negotiation import (
+    HOUSE,
+    NegotiationAgreed,
+    NegotiationExpired,
+    NegotiationNoDeal,
+    NegotiationProposed,
+    NegotiationVetoed,
+    PositionAsked,
+    PositionScenario,
+    PositionStated,
+)
+from schemas.task import TaskStepFailed
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def the(events: list[Event], kind: type[Event]) -> Event:
+    found = [event for event in events if isinstance(event, kind)]
+    assert len(found) == 1, kinds(events)
+    return found[0]
+
+
+async def test_tiktok_by_impressions_and_spotify_by_conversions_settle_by_policy_alone(bus: Bus) -> None:
+    async with dealing(bus) as deals:
+        events = await deals.negotiate()
+    assert kinds(events)[:2] == ["NegotiationRequested", "NegotiationOpened"]
+    assert sorted(event.party for event in events if isinstance(event, PositionStated)) == [
+        HOUSE,
+        "spotify",
+        "tiktok",
+    ]
+    proposed, agreed = the(events, NegotiationProposed), the(events, NegotiationAgreed)
+    assert isinstance(proposed, NegotiationProposed)
+    assert isinstance(agreed, NegotiationAgreed)
+    assert agreed.digest == proposed.digest
+    assert agreed.amount_nusd == sum(one.most_nusd for one in agreed.payments) <= REQUEST.budget_nusd
+    assert {one.platform for one in agreed.payments} == {"tiktok", "spotify"}
+    assert proposed.certificate.pareto.is_undominated
+    assert set(proposed.revenue) == {HOUSE, "tiktok", "spotify"}
+    assert proposed.options
+    assert proposed.approval_reasons == ()
+
+
+async def test_a_deal_waits_for_a_person_and_is_agreed_when_approved(bus: Bus) -> None:
+    async with dealing(bus, policy=ASKING) as deals:
+        events = await deals.negotiate(task_id="t1")
+        opened = the(events, ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        assert "NegotiationAgreed" not in kinds(events)
+        reply = await deals.say(opened, "approve")
+        assert reply.outcome is DecideOutcome.COUNTED
+        events = await deals.events("t1", past_approval=True)
+    agreed, asked = the(events, NegotiationAgreed), the(events, ApprovalRequested)
+    assert isinstance(agreed, NegotiationAgreed)
+    assert isinstance(asked, ApprovalRequested)
+    assert (agreed.by, agreed.digest) == (("alice",), asked.digest)
+    assert agreed.approval_id == opened.approval.approval_id
+
+
+async def test_a_veto_ends_it_and_gives_the_money_back(bus: Bus) -> None:
+    tight = Gates(
+        deal_nusd=GATES.deal_nusd, platform_day_nusd=GATES.platform_day_nusd, day_nusd=REQUEST.budget_nusd
+    )
+    async with dealing(bus, policy=replace(ASKING, gates=tight)) as deals:
+        for task_id in ("t1", "t2"):  # the second fits the day's gate only if the first gave back
+            opened = the(await deals.negotiate(task_id=task_id), ApprovalOpened)
+            assert isinstance(opened, ApprovalOpened)
+            await deals.say(opened, "veto")
+            vetoed = the(await deals.events(task_id, past_approval=True), NegotiationVetoed)
+            assert isinstance(vetoed, NegotiationVetoed)
+            assert vetoed.by == "alice"
+
+
+async def test_nobody_decides_and_it_expires(bus: Bus) -> None:
+    async with dealing(bus, policy=ASKING, terms=replace(TERMS, deadline_s=0.3)) as deals:
+        await deals.negotiate(task_id="t1")
+        events = await deals.events("t1", past_approval=True)
+    expired = the(events, NegotiationExpired)
+    assert isinstance(expired, NegotiationExpired)
+    assert expired.why.startswith("nobody decided by")
+
+
+async def test_a_silent_platform_is_named_and_left_out_or_blocks(bus: Bus) -> None:
+    cards = load_cards()
+    cards["spotify"] = msgspec.structs.replace(cards["spotify"], speaks="elsewhere")
+    request = msgspec.structs.replace(REQUEST, position_s=0.5)
+    async with dealing(bus, cards=cards) as deals:
+        agreed = the(await deals.negotiate(request), NegotiationAgreed)
+        assert isinstance(agreed, NegotiationAgreed)
+        assert agreed.parties == (HOUSE, "tiktok")
+        assert "nothing heard" in agreed.silent["spotify"]
+        assert {one.platform for one in agreed.payments} == {"tiktok"}
+        blocked = the(
+            await deals.negotiate(msgspec.structs.replace(request, on_silence="block")), NegotiationNoDeal
+        )
+        assert isinstance(blocked, NegotiationNoDeal)
+        assert (blocked.kind, list(blocked.silent)) == ("silent", ["spotify"])
+
+
+async def test_somebody_else_may_speak_for_a_platform_and_nonsense_is_refused(bus: Bus) -> None:
+    cards = load_cards()
+    cards["spotify"] = msgspec.structs.replace(cards["spotify"], speaks="elsewhere")
+
+    async def speak(event: PositionAsked, _: object) -> PositionStated | None:
+        if event.party != "spotify":
+            return None
+        worth = {issue.name: tuple(float(at) for at in range(len(issue.values))) for issue in event.issues}
+        weight = 2.0 if "sane" in event.goal else 1.0
+        share = 1.0 if "sane" in event.goal else 0.4
+        return PositionStated(
+            party="spotify",
+            agent="theirs",
+            scenarios=(PositionScenario(probability=share, utilities=worth),),
+            weight=weight,
+        )
+
+    request = msgspec.structs.replace(REQUEST, goal="sane")
+    async with dealing(bus, cards=cards) as deals:
+        await bus.run(Subscription(durable="theirs", listens=(PositionAsked,), handle=speak))
+        agreed = the(await deals.negotiate(request), NegotiationAgreed)
+        assert isinstance(agreed, NegotiationAgreed)
+        assert agreed.parties == (HOUSE, "tiktok", "spotify")
+        events = await deals.negotiate(msgspec.structs.replace(request, goal="mad"))
+        refused = the(events, NegotiationAgreed)
+        assert isinstance(refused, NegotiationAgreed)
+        assert "add up to 0.4" in refused.silent["spotify"]
+
+
+async def test_no_deal_over_a_gate_whoever_approves(bus: Bus) -> None:
+    small = Gates(
+        deal_nusd=GATES.deal_nusd,
+        platform_day_nusd=GATES.platform_day_nusd,
+        day_nusd=REQUEST.budget_nusd * 3 // 2,
+    )
+    async with dealing(bus, policy=replace(FREELY, gates=small)) as deals:
+        the(await deals.negotiate(), NegotiationAgreed)
+        refused = the(await deals.negotiate(), NegotiationNoDeal)
+    assert isinstance(refused, NegotiationNoDeal)
+    assert refused.kind == "gate"
+    assert "stands in the way" in refused.reason
+
+
+async def test_without_a_cost_guard_nothing_is_agreed_until_there_is_one(bus: Bus) -> None:
+    async with dealing(bus, kinds=("negotiator", "table", "closer", "platform")) as deals:
+        task_id = await bus.submit(REQUEST)
+        await asyncio.sleep(1.0)
+        stored = [event async for event, _ in bus.events(task_id, only_stored=True)]
+        assert "NegotiationProposed" not in kinds(stored)
+        assert await Budget(bus).state(timeout_s=0.2) is None
+        assert deals.bus is bus
+
+
+@pytest.mark.parametrize("how", ["stopped", "unreadable"])
+async def test_the_kill_switch_stops_what_would_be_agreed(bus: Bus, how: str) -> None:
+    async with dealing(bus) as deals:
+        if how == "stopped":
+            await switch.set(bus, is_stopped=True, by="cli:alice", reason="too fast")
+        else:
+            await bus.connection.api("STREAM.DELETE.KV_SWITCHES")
+        ended = the(await deals.negotiate(), NegotiationNoDeal)
+    assert isinstance(ended, NegotiationNoDeal)
+    assert ended.kind == "stopped"
+    assert ("too fast" if how == "stopped" else "can't be read") in ended.reason
+
+
+async def test_the_switch_thrown_after_the_proposal_stops_what_was_approved(bus: Bus) -> None:
+    async with dealing(bus, policy=ASKING) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await switch.set(bus, is_stopped=True, by="cli:alice")
+        await deals.say(opened, "approve")
+        ended = the(await deals.events("t1", past_approval=True), NegotiationNoDeal)
+    assert isinstance(ended, NegotiationNoDeal)
+    assert ended.kind == "stopped"
+
+
+async def test_a_decision_that_nobody_took_or_about_another_deal_is_not_acted_upon(bus: Bus) -> None:
+    async with dealing(bus, policy=ASKING) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        approval = opened.approval
+        for number, digest in enumerate((approval.request.digest, "0" * 64)):
+            forged = ApprovalDecided(
+                approval_id=approval.approval_id, kind="deal", digest=digest, state=ApprovalState.APPROVED
+            )
+            await bus.publish(forged, task_id="t1", event_id=f"forged-{number}")
+
+        async def both_refused() -> bool:
+            return len(await bus.letters.list()) == 2
+
+        await until_async(both_refused, within_s=30)
+        stored = [event async for event, _ in bus.events("t1", only_stored=True)]
+    assert "NegotiationAgreed" not in kinds(stored)
+    assert all(letter.durable == "negotiation-closer" for letter in await bus.letters.list())
+    assert any(isinstance(event, TaskStepFailed) for event in stored)
+
+
+async def test_the_second_deal_of_a_kind_is_not_new_any_more(bus: Bus) -> None:
+    async with dealing(bus, policy=replace(FREELY, ask_if_new=True)) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await deals.say(opened, "approve")
+        the(await deals.events("t1", past_approval=True), NegotiationAgreed)
+        until = asyncio.get_running_loop().time() + 30
+        while True:  # the memory follows the deal
+            events = await deals.negotiate()
+            if "NegotiationAgreed" in kinds(events):
+                break
+            assert asyncio.get_running_loop().time() < until
+    assert (await approvals_bucket(bus).values())[opened.approval.approval_id].state is ApprovalState.APPROVED
