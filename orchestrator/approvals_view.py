@@ -8,7 +8,7 @@ from agents.cost_guard.report import dollars
 from bus.envelope import parse_time
 from orchestrator.approving import counted as counted
 from orchestrator.approving import send as send
-from orchestrator.clean import clean
+from orchestrator.clean import clean, clean_lines
 from orchestrator.fitting import Column, print_table
 from schemas.approval import Approval, ApprovalState, AuditEntry
 
@@ -80,7 +80,7 @@ def print_approval(console: "Console", approval: Approval, *, now_s: float) -> N
         line = Text(f"{label:<{cells}}  ", style="dim").append(value, style="default")
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
     if request.text:
-        console.print(Padding(Text(clean(request.text)), (0, 0, 0, 2), expand=False))
+        console.print(Padding(Text(clean_lines(request.text)), (1, 0, 0, 2), expand=False))
 
 
 def print_audit(console: "Console", lines: Sequence[AuditEntry]) -> None:

@@ -1,6 +1,7 @@
 """Saying yes or no from the command line: find the approval, show it, ask, send the word."""
 
 import argparse
+import asyncio
 import sys
 import time
 from typing import TYPE_CHECKING, Final, Literal
@@ -124,14 +125,33 @@ def _show(approval: Approval) -> None:
 
 
 async def _agrees(action: Action, to: str) -> bool:
-    import asyncio
-
+    """Whether the person at the terminal says yes; a closed input is a no."""
     what = f"hand your right on to {clean(to)}" if action == "delegate" else action
     print(f"{what}? [y/N] ", end="", file=sys.stderr, flush=True)
-    line = await asyncio.to_thread(sys.stdin.readline)
-    if not line:
-        print(file=sys.stderr)
+    line = ""
+    try:
+        line = await _typed_line()
+    finally:
+        if not line:  # closed, or interrupted: what comes next begins a line
+            print(file=sys.stderr)
     return line.strip().lower() in ("y", "yes")
+
+
+async def _typed_line() -> str:
+    """A line from the terminal, awaited without a thread: one would hold up Ctrl-C until a line comes."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def on_input() -> None:
+        typed = sys.stdin.readline()
+        if not line.done():
+            line.set_result(typed)
+
+    loop.add_reader(sys.stdin.fileno(), on_input)
+    try:
+        return await line
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
 
 
 def _answer(reply: DecideReply) -> str:

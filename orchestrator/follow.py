@@ -53,4 +53,3 @@ async def follow(bus: Bus, task_id: str) -> AsyncGenerator[tuple[Event, Envelope
                 return
     finally:
         await events.aclose()
-

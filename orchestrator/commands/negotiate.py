@@ -40,57 +40,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("single", "autonomous"),
         help="between platforms, on the bus: once, or a cycle every so often until it is stopped",
     )
-    parser.add_argument("--goal", metavar="TEXT", help="what the deal between platforms is for")
-    parser.add_argument(
+    _add_platforms(parser.add_argument_group("between platforms"))
+    _add_cycles(parser.add_argument_group("again and again, with --mode autonomous"))
+    _add_file(parser.add_argument_group("from a file, without --mode"))
+    _add_solving(parser)
+
+
+def _add_platforms(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument("--goal", metavar="TEXT", help="what the deal between platforms is for")
+    group.add_argument(
         "--platforms", metavar="NAME", nargs="+", default=[], help="who takes part, by their rate cards"
     )
-    parser.add_argument(
+    group.add_argument(
         "--budget", type=float, metavar="USD", help="most that we pay all platforms together (default: 1000)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--on-silence",
         choices=("leave_out", "block"),
         default="leave_out",
         help="without a platform's position: go on without it, or agree on nothing (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--models",
         choices=("none", "local", "any"),
         default="none",
         help="which models may word positions; numbers come from rate cards alone (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--ask", action="store_true", help="put the deal before a person, whatever the policy says"
     )
-    parser.add_argument("--yes", action="store_true", help="approve the deal, if you are one who may")
-    parser.add_argument(
+    group.add_argument("--yes", action="store_true", help="approve the deal, if you are one who may")
+    group.add_argument(
         "--no-wait", action="store_true", help="leave when the deal waits for approval (exit code 3)"
     )
-    parser.add_argument(
+
+
+def _add_cycles(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--cycle-interval", type=float, metavar="S", help="seconds between autonomous cycles, 1 to 2678400"
     )
-    parser.add_argument(
+    group.add_argument(
         "--name", metavar="NAME", help="of the autonomous programme (default: made from goal and platforms)"
     )
-    parser.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles (default: never)")
-    parser.add_argument(
+    group.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles (default: never)")
+    group.add_argument(
         "--identical-max",
         type=int,
         metavar="N",
         help="pause after so many identical deals in a row; 0: never (default: 3)",
     )
-    parser.add_argument(
+
+
+def _add_file(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--domain",
         metavar="FILE",
         help="what is negotiated: YAML, JSON, Genius XML, or its folder",
     )
-    parser.add_argument(
+    group.add_argument(
         "--profile",
         metavar="FILE",
         action="append",
         default=[],
         help="an agent's file of a Genius domain, once for each (default: all that lie beside it and fit)",
     )
+
+
+def _add_solving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concept",
         choices=CONCEPTS,

@@ -8,7 +8,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import h11
 import msgspec
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -51,19 +50,12 @@ class Connection(H11Protocol):
             code="bad_request", message=f"no valid HTTP, or its head has more than {HEAD_BYTES_MAX} bytes"
         )
         body = msgspec.json.encode(ErrorBody(error=problem))
-        headers = [
-            (b"content-type", JSON_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            events: tuple[Any, ...] = (
-                h11.Response(status_code=400, headers=headers),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
+        if self._is_idle():  # else an answer is on its way already, to what was a request up to here
+            head = (
+                f"HTTP/1.1 400 Bad Request\r\ncontent-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n"
+                "connection: close\r\n\r\n"
             )
-            for event in events:
-                self.transport.write(self.conn.send(event) or b"")
+            self.transport.write(head.encode() + body)
         self.transport.close()
 
     def _is_idle(self) -> bool:

@@ -10,7 +10,9 @@ from schemas.approval import AuditEntry
 
 def line(subject: str = "a1", **changes: str) -> AuditEntry:
     return AuditEntry(
-        **{"at": "2026-01-01T00:00:00Z", "what": "approval.approve", "identity": "cli:alice"},
+        at="2026-01-01T00:00:00Z",
+        what="approval.approve",
+        identity="cli:alice",
         **{"outcome": "counted", "subject": subject, **changes},
     )
 

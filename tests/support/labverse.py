@@ -39,6 +39,7 @@ class Labverse:
                 if not name.startswith(("LABVERSE_", "OTEL_", "NATS_"))
             }
             | {"LABVERSE_DATA": str(data), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+            | {"LABVERSE_GATEWAY__PORT": "0"}  # several run at a time
             | env
         )
 

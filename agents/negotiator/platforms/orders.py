@@ -170,10 +170,10 @@ def volume_text(order: Order) -> str:
 
 
 def usd(amount: float) -> str:
-    """In cents, or as many digits as a small price needs."""
-    if abs(amount) >= 0.01 and abs(round(amount, 2) - amount) < 1e-9 * max(1.0, abs(amount)):
+    """A price: in cents, or as many digits as a small one needs."""
+    if amount >= 0.01 and abs(round(amount, 2) - amount) < 1e-9 * max(1.0, amount):
         return f"${amount:,.2f}"
-    return f"${amount:,.2f}" if abs(amount) >= 100 else f"${amount:.4g}"
+    return f"${amount:,.4f}" if amount >= 0.01 else f"${amount:.4g}"
 
 
 def percent(share: float) -> str:

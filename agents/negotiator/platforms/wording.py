@@ -27,6 +27,8 @@ WORDS_MAX_CHARS: Final = 1_200
 """Of a model's words; the template may be longer."""
 PROPOSALS_MAX: Final = 3
 REASON_CHARS_MAX: Final = 400
+LISTED_MAX: Final = 50
+"""Values of one issue in the prompt."""
 NAMED_CHARS_MAX: Final = 60
 """Of what a model wrote, in a reason."""
 OUTPUT_TOKENS_MAX: Final = 700
@@ -113,7 +115,7 @@ def _prompt(asked: PositionAsked, position: PositionStated, card: Card, cards: M
         f"Discounts in percent: {', '.join(map(str, discounts))}.",
         *([f"Its own part of the budget in percent: one of {', '.join(map(str, parts))}."] if parts else []),
         *(
-            f"{issue.name}: {', '.join(issue.values)}."
+            f"{issue.name}: {', '.join(issue.values[:LISTED_MAX])}."
             for issue in asked.issues
             if issue.name in (FORMAT, HEAD_START)
         ),

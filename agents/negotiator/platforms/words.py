@@ -16,7 +16,8 @@ def position_words(card: Card, cards: Mapping[str, Card], platforms: Sequence[st
     """In a few sentences: rates, what they are judged by, and what it would like best."""
     told = _house(card, cards, platforms) if card.kind == "house" else _platform(card)
     wish = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in best.items())
-    return f"{told} It would like best {wish}."[:WORDS_CHARS_MAX]
+    who = "We" if card.kind == "house" else "It"
+    return f"{told} {who} would like best {wish}."[:WORDS_CHARS_MAX]
 
 
 def _platform(card: Card) -> str:
@@ -43,7 +44,7 @@ def _judged(card: Card) -> str:
 
 def _ecpm(card: Card) -> str:
     earned = [
-        f"{usd(ecpm_usd(rate, per, card.evidence))} by {pricing}"
+        f"${ecpm_usd(rate, per, card.evidence):,.2f} by {pricing}"
         for pricing, per in _PER.items()
         if (rate := card.rate(pricing)) is not None
     ]
@@ -56,7 +57,7 @@ def _house(card: Card, cards: Mapping[str, Card], platforms: Sequence[str]) -> s
     for name in platforms:
         evidence = card_of(cards, name).evidence
         worth = ecpm_usd(value, "conversion", evidence)
-        brought.append(f"{usd(worth)} on {name}")
+        brought.append(f"${worth:,.2f} on {name}")
     return (
         f"A conversion is worth {usd(value)} to us, so that 1,000 impressions are worth {', '.join(brought)}, as far "
         "as what was counted there tells."

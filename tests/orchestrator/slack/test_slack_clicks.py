@@ -34,7 +34,9 @@ def test_a_click_is_the_vote_of_whoever_clicked() -> None:
 def test_the_same_click_is_the_same_vote_and_another_is_another() -> None:
     approval = make_approval()
     first, again, other = (read_click(click_body(approval, action_ts=ts)) for ts in ("1.1", "1.1", "1.2"))
-    assert first is not None and again is not None and other is not None
+    assert first is not None
+    assert again is not None
+    assert other is not None
     assert first.request == again.request
     assert first.request.vote_id != other.request.vote_id
 

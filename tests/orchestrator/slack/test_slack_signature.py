@@ -28,12 +28,12 @@ def test_slacks_published_example_is_accepted() -> None:
     assert is_signed(SECRET, TIMESTAMP, SIGNATURE, BODY, NOW_S)
 
 
-@given(st.text(min_size=1, max_size=40).filter(str.strip), st.integers(0, 10**10), st.text(max_size=300))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+
+
+@given(TEXT.filter(str.strip), st.integers(0, 10**10), TEXT)
 def test_our_signature_is_the_sdks(secret: str, timestamp: int, body: str) -> None:
-    if not secret.isprintable() or not body.isprintable():
-        return
-    verifier = SignatureVerifier(secret)
-    expected = verifier.generate_signature(timestamp=str(timestamp), body=body)
+    expected = SignatureVerifier(secret).generate_signature(timestamp=str(timestamp), body=body)
     assert sign(secret, str(timestamp), body.encode()) == expected
 
 
