@@ -18,6 +18,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from bus.cancelling import cancellations, raise_swallowed
 from bus.errors import BusError, ConnectError
 from bus.redact import error_text, redact
 from bus.wire import WireClient
@@ -201,8 +202,11 @@ class Connection:
                     await asyncio.wait_for(self.connected.wait(), left)
                 except TimeoutError:
                     break
+            asked_to_end = cancellations()
             try:
-                return await self.client.request(subject, payload, timeout=min(left, REQUEST_TRY_S))
+                answer = await self.client.request(subject, payload, timeout=min(left, REQUEST_TRY_S))
+                raise_swallowed(asked_to_end)
+                return answer
             except nats.errors.NoRespondersError:
                 why = "nobody answers there (is JetStream enabled?)"
                 await asyncio.sleep(RETRY_PAUSE_S)

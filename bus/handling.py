@@ -265,7 +265,9 @@ class Handling:
         delay_s = min(max(delay_s, 0.0), DELAY_MAX_S)
         if not isinstance(error, RetryableError):
             log.warning("%s: %s failed: %s", self.agent, envelope.subject, text)
-        if envelope.deadline and time.time() + delay_s > parse_time(envelope.deadline):
+        # What follows a task from outside must become true after its deadline too.
+        deadline = "" if self.subscription.is_projection else envelope.deadline
+        if deadline and time.time() + delay_s > parse_time(deadline):
             await self._bury(hand, envelope, "no time left for another attempt", text, envelope.attempt)
             return
         await self._retry(hand, envelope, text, delay_s)

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from bus.cancelling import end
 from bus.envelope import now_text
 from bus.errors import BusError, ConflictError
 from bus.kv import Bucket
@@ -105,9 +106,7 @@ class Lease:
                     raise error
                 log.warning("%s: leadership ends: %s", self.name, error)
         finally:
-            for task in (leading, renewing):
-                task.cancel()
-            await asyncio.gather(leading, renewing, return_exceptions=True)
+            await end((leading, renewing), again_s=LEASE_AGE_S / 2)
             await self._give_back(tenure)
 
     async def _renew(self, tenure: Tenure) -> None:

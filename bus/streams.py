@@ -119,18 +119,22 @@ def stream_configs(limits: StreamLimits) -> tuple[StreamConfig, ...]:
             storage=StorageType.FILE,
             allow_direct=True,
         ),
-        StreamConfig(
-            name=AUDIT,
-            description="Who tried or did what",
-            subjects=["audit.>"],
-            discard=DiscardPolicy.NEW,
-            max_bytes=AUDIT_BYTES_MAX,
-            max_age=AUDIT_AGE_MAX_S,
-            max_msg_size=AUDIT_LINE_BYTES_MAX,
-            num_replicas=limits.replicas,
-            storage=StorageType.FILE,
-            allow_direct=True,
-        ),
+        _audit(limits),
+    )
+
+
+def _audit(limits: StreamLimits) -> StreamConfig:
+    return StreamConfig(
+        name=AUDIT,
+        description="Who tried or did what",
+        subjects=["audit.>"],
+        discard=DiscardPolicy.NEW,
+        max_bytes=AUDIT_BYTES_MAX,
+        max_age=AUDIT_AGE_MAX_S,
+        max_msg_size=AUDIT_LINE_BYTES_MAX,
+        num_replicas=limits.replicas,
+        storage=StorageType.FILE,
+        allow_direct=True,
     )
 
 

@@ -3,7 +3,8 @@
 Nobody's file is taken from the current folder: it could name a stranger as approver.
 """
 
-import getpass
+import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -85,12 +86,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def user() -> str:
-    """The name of the user that this process belongs to."""
+    """The name of the user that this process belongs to, whatever the environment claims."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        import os
-
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
         return f"uid-{os.getuid()}"
 
 

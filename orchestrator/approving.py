@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -12,6 +14,7 @@ from agents.approver.records import approvals_bucket
 from bus import Bus, DeadlineError, NoResponderError, RemoteError
 from bus.services import APPROVAL_DECIDE
 from orchestrator.clean import clean
+from orchestrator.follow import follow
 from orchestrator.identity import cli_identity
 from orchestrator.shell import EXIT_OK, UserError, bus_for, load_settings
 from schemas.approval import NOTE_CHARS_MAX, Approval, DecideOutcome, DecideReply, DecideRequest
@@ -25,6 +28,8 @@ ANSWER_S: Final = 5.0
 TRIES: Final = 3
 """Of the same word, which counts once however often it is sent."""
 SHOWN_MAX: Final = 5
+DEALS: Final = "deal"
+ACTED_S: Final = 10.0
 
 Action = Literal["approve", "veto", "delegate"]
 
@@ -48,12 +53,46 @@ async def say(args: argparse.Namespace, action: Action, *, to: str = "", asks: b
         if asks and not args.yes and approval.is_open and not await _agrees(action, to):
             print("nothing was said", file=sys.stderr)
             return EXIT_NOT_COUNTED
-        reply = await send(bus, approval, action, note=note, to=to)
+        async with _approver(bus, loaded, approval):
+            reply = await send(bus, approval, action, note=note, to=to)
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(reply)).decode())
     else:
         print(_answer(reply))
     return EXIT_OK if counted(reply) else EXIT_NOT_COUNTED
+
+
+@asynccontextmanager
+async def _approver(bus: Bus, loaded: "Loaded", approval: Approval) -> AsyncGenerator[None]:
+    """On an embedded bus on which nobody works, this command takes its own word, and has acted upon it when it
+    leaves; elsewhere whoever runs there does."""
+    if bus.address is None or await _is_served(bus):
+        yield
+        return
+    from orchestrator.negotiating import served
+
+    async with served(bus, loaded.settings):
+        yield
+        await _acted_upon(bus, approval)
+
+
+async def _is_served(bus: Bus) -> bool:
+    processes = await bus.presence.processes()
+    return any(agent.durable == "approver" for process in processes for agent in process.agents)
+
+
+async def _acted_upon(bus: Bus, approval: Approval) -> None:
+    """Wait until whoever asked has done what was decided, if that is anybody here."""
+    stored = await approvals_bucket(bus).get(approval.approval_id)
+    if approval.request.kind != DEALS or stored is None or stored[0].is_open:
+        return
+    try:
+        async with asyncio.timeout(ACTED_S):
+            async with aclosing(follow(bus, approval.task_id)) as events:
+                async for _ in events:
+                    pass
+    except TimeoutError:
+        print("what was decided has not been acted upon yet: `labverse up` goes on", file=sys.stderr)
 
 
 async def find_approval(bus: Bus, text: str) -> Approval:

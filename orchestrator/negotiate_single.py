@@ -9,6 +9,7 @@ import msgspec
 
 from agents.negotiator.platforms.card import Card
 from bus import Bus
+from bus.cancelling import end
 from orchestrator.clean import clean
 from orchestrator.dealing import cards_for
 from orchestrator.negotiating import Answers, Course, course_of, served
@@ -170,10 +171,7 @@ async def _decided(bus: Bus, course: Course, args: argparse.Namespace) -> Course
                 return course
             asking = None
     finally:
-        for task in (ending, asking):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in (ending, asking) if task), return_exceptions=True)
+        await end(task for task in (ending, asking) if task is not None)
 
 
 async def _ask(bus: Bus, course: Course) -> bool:

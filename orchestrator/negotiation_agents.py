@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 from agents.approver import Approver, Terms
 from agents.negotiator import switch
+from agents.negotiator.flow.called_off import CalledOff
 from agents.negotiator.flow.closing import Closer
 from agents.negotiator.flow.known import Known, deals_bucket
 from agents.negotiator.flow.opening import Negotiator
@@ -37,6 +38,7 @@ async def run_negotiator(bus: Bus, settings: Settings, run: Run) -> "asyncio.Tas
     await run(table.subscription())
     await run(Closer(bus=bus, policy=policy).subscription())
     await run(Known(bus=bus).subscription())
+    await run(CalledOff(bus=bus).subscription())
     return start(table.warm(), "warm the solver up")
 
 
@@ -57,8 +59,8 @@ async def run_approver(bus: Bus, settings: Settings, run: Run, stack: AsyncExitS
     """
     policy = policy_for(settings, os.environ)
     approver = Approver(bus=bus, people=policy.known, policy=lambda kind: terms_of(policy, kind))
-    await run(approver.subscription())
     await stack.enter_async_context(approver.serving())
+    await run(approver.subscription())
 
 
 def terms_of(policy: Policy, kind: str) -> Terms:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bus import Bus, BusError, open_bus
+from bus.cancelling import end
 from bus.redact import error_text, redact
 from config.load import ConfigError, Loaded, load
 from orchestrator.event_loop import KeylessLoop
@@ -155,6 +156,4 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> Any:
             raise KeyboardInterrupt
         return task.result()
     finally:
-        for one in (task, stopped):
-            one.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)
+        await end((task, stopped))

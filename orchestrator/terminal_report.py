@@ -1,6 +1,5 @@
 """The report on a terminal: worst findings first, with the code and what to do, in the width there is."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,7 +7,7 @@ from agents.review.languages import language_of
 from agents.review.report import summary_line
 from agents.review.report.wording import counted, money_text, seconds_text
 from agents.review.way import without_way
-from orchestrator import clean as cleaning
+from orchestrator.clean import clean
 from orchestrator.fitting import Column, joined, print_table
 from orchestrator.live import COLOURS
 from schemas.review import Finding, FindingStatus, ReviewReport, Severity
@@ -44,16 +43,6 @@ MODEL_COLUMNS: Final = (
     Column("cost"),
     Column("for another", rank=1, under="for another model"),
 )
-
-_SEQUENCE = re.compile(
-    r"""
-      (?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]                     # colours, movements, modes
-    | (?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)  # titles, links, strings
-    | \x1b[ -/]*[0-~]
-    """,
-    re.X,
-)
-"""Control sequences of terminals (ECMA-48), whole."""
 
 
 def print_report(report: ReviewReport, path: Path | None = None) -> None:
@@ -180,11 +169,6 @@ def _cut(line: str, cells: int) -> str:
     from rich.cells import cell_len, set_cell_size
 
     return line if cell_len(line) <= cells else f"{set_cell_size(line, cells - 1).rstrip()}…"
-
-
-def clean(text: str) -> str:
-    """The text in one line, without control characters and without what is left of their sequences."""
-    return cleaning.clean(_SEQUENCE.sub("", text))
 
 
 def _plain(text: str) -> str:

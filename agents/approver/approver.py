@@ -14,23 +14,21 @@ the record and is told afterwards, by this process or, if it dies, by the next t
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from agents.approver.deciding import Decision, decide, lapsed, right_of, withdrawn
+from agents.approver.deciding import Decision, decide, right_of, withdrawn
 from agents.approver.people import People
-from agents.approver.records import Records
-from agents.approver.teller import Teller
-from agents.approver.tellings import expiring, tellings
+from agents.approver.sweeper import CANCELLED, RESCAN_S, SWEEP_S, Sweeper
 from agents.approver.terms import Terms, opened
 from agents.approver.words import UNKNOWN
-from bus import AlreadyHandledError, Bus, BusError, Caller, Envelope, PermanentError, Subscription
-from bus.envelope import parse_time, time_text
-from bus.redact import error_text
+from bus import Bus, BusError, Caller, Envelope, PermanentError, Subscription
+from bus.cancelling import end
+from bus.envelope import time_text
 from bus.services import APPROVAL_DECIDE
 from schemas.approval import (
     Approval,
@@ -47,21 +45,13 @@ from schemas.ids import derive_id
 log = logging.getLogger("labverse.approver")
 
 CONCURRENCY: Final = 32
-REQUESTS_MAX: Final = 256
+REQUESTS_MAX: Final = 1_024
 """Words that are worked on at the same time; more are refused at once and may be sent again."""
-SWEEP_S: Final = 1.0
-RESCAN_S: Final = 30.0
-RESCAN_SHARE_MAX: Final = 0.05
-"""Of the time, that reading all records may take: with very many it is done less often."""
-SETTLING_MAX: Final = 32
-"""Records that a sweep works on at the same time."""
 REFUSAL_AUDIT_S: Final = 1.0
 """How long whoever is refused waits for the line about it: answers must come within 3 s."""
-WARN_TIMEOUT_S: Final = 5.0
 GRACE_S: Final = 2.0
 
 SUPERSEDED: Final = "a newer request about the same took its place"
-CANCELLED: Final = "its task was cancelled"
 
 PolicyOf = Callable[[str], Terms]
 """The terms for a kind of side effect. Raises LookupError where there are none."""
@@ -84,15 +74,12 @@ class Approver:
     clock: Callable[[], float] = time.time
     sweep_s: float = SWEEP_S
     rescan_s: float = RESCAN_S
-    records: Records = field(init=False)
-    teller: Teller = field(init=False)
     _who: People = field(init=False)
-    _unfinished: dict[str, Approval] = field(default_factory=dict)
+    _sweeper: Sweeper = field(init=False)
 
     def __post_init__(self) -> None:
         self._who = People(self.people)
-        self.records = Records(self.bus, self._seen)
-        self.teller = Teller(bus=self.bus, records=self.records)
+        self._sweeper = Sweeper(bus=self.bus, clock=self.clock, sweep_s=self.sweep_s, rescan_s=self.rescan_s)
 
     def subscription(self) -> Subscription:
         return Subscription(
@@ -106,15 +93,14 @@ class Approver:
         Raises:
             BusError: the buckets can't be made.
         """
-        await self.records.ensure()
-        sweeping = asyncio.create_task(self._sweep_for_ever(), name="approver sweep")
+        await self._sweeper.records.ensure()
+        sweeping = asyncio.create_task(self._sweeper.run(), name="approver sweep")
         try:
             await self.bus.serve(APPROVAL_DECIDE, self.decide, concurrency=REQUESTS_MAX)
             yield
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
-            await self.teller.close(GRACE_S)
+            await end((sweeping,))
+            await self._sweeper.teller.close(GRACE_S)
 
     # -- requests -----------------------------------------------------------------------------------------
 
@@ -132,12 +118,12 @@ class Approver:
             text = str(error) or f"the policy has no terms for {event.kind!r}"
             await self._refused_request(event, envelope, text)
             raise PermanentError(text) from error
-        approval = await self.records.create(approval)
+        approval = await self._sweeper.records.create(approval)
         if event.about:
-            newer = await self.records.enter(approval, self._retire)
+            newer = await self._sweeper.records.enter(approval, self._retire)
             if newer:
-                approval = await self._withdraw(approval.approval_id, SUPERSEDED) or approval
-        self.teller.soon(approval)
+                approval = await self._sweeper.withdraw(approval.approval_id, SUPERSEDED) or approval
+        self._sweeper.teller.soon(approval)
         return ApprovalOpened(approval=approval)
 
     async def _refused_request(self, event: ApprovalRequested, envelope: Envelope, why: str) -> None:
@@ -154,19 +140,7 @@ class Approver:
         await self._audit_refusal(entry, derive_id(envelope.subject, "approver refuses"))
 
     async def _retire(self, approval_id: str) -> None:
-        await self._withdraw(approval_id, SUPERSEDED)
-
-    async def _withdraw(self, approval_id: str, why: str) -> Approval | None:
-        """The record afterwards; one that was decided stays as it is."""
-
-        def change(stored: Approval) -> tuple[Approval, Approval]:
-            changed = withdrawn(stored, why, self.clock())
-            return changed, changed
-
-        approval = await self.records.change(approval_id, change)
-        if approval is not None:
-            self.teller.soon(approval)
-        return approval
+        await self._sweeper.withdraw(approval_id, SUPERSEDED)
 
     # -- people's words -----------------------------------------------------------------------------------
 
@@ -178,11 +152,15 @@ class Approver:
         """
         decision: Decision | None = None
         if is_token(request.approval_id):
-            decision = await self.records.change(request.approval_id, lambda one: self._judge(one, request))
+            decision = await self._sweeper.records.change(
+                request.approval_id, lambda one: self._judge(one, request)
+            )
         if decision is None:
             await self._audit_word(request, DecideOutcome.UNKNOWN, "")
             return DecideReply(outcome=DecideOutcome.UNKNOWN, message=UNKNOWN)
-        self.teller.soon(decision.approval)  # also of a deadline that was only now seen to have passed
+        self._sweeper.teller.soon(
+            decision.approval
+        )  # also of a deadline that was only now seen to have passed
         if decision.outcome is not DecideOutcome.COUNTED:
             await self._audit_word(request, decision.outcome, decision.approval.task_id, decision.message)
         is_stranger = decision.outcome is DecideOutcome.NOT_ALLOWED and not self._may_know(decision, request)
@@ -227,113 +205,3 @@ class Approver:
             log.error(
                 "not in the audit log: %s of %s by %s: %s", entry.what, entry.subject, entry.identity, error
             )
-
-    # -- what is due --------------------------------------------------------------------------------------
-
-    def _seen(self, approval: Approval) -> None:
-        if approval.is_open or approval.told < len(tellings(approval)):
-            self._unfinished[approval.approval_id] = approval
-        else:
-            self._unfinished.pop(approval.approval_id, None)
-
-    async def _sweep_for_ever(self) -> None:
-        rescan_at = 0.0
-        while True:
-            try:
-                if time.monotonic() >= rescan_at:
-                    started = time.monotonic()
-                    await self.rescan()
-                    took_s = time.monotonic() - started
-                    rescan_at = time.monotonic() + max(self.rescan_s, took_s / RESCAN_SHARE_MAX)
-                await self.sweep()
-            except Exception as error:  # whatever is wrong now, later deadlines must still be kept
-                log.warning("approvals can't be looked at: %s", error_text(error))
-            await asyncio.sleep(self.sweep_s)
-
-    async def rescan(self) -> None:
-        """Learn of all approvals that are not finished, whoever opened them.
-
-        Raises:
-            BusError: the records can't be read.
-        """
-        known = list(self._unfinished)
-        stored = await self.records.all()
-        for approval in stored.values():
-            self._seen(approval)
-        for gone in known:
-            if gone not in stored:
-                self._unfinished.pop(gone, None)
-
-    async def sweep(self) -> None:
-        """Do what is due of the approvals that this process knows: expire, withdraw, remind, tell.
-
-        Raises:
-            BusError: a record can't be read or written; the rest was done.
-        """
-        now_s = self.clock()
-        due = [chore for one in list(self._unfinished.values()) if (chore := self._due(one, now_s))]
-        await _all_done(due)
-
-    def _due(self, approval: Approval, now_s: float) -> Callable[[], Awaitable[object]] | None:
-        key = approval.approval_id
-        if not approval.is_open:
-            self.teller.soon(approval)
-            return None
-        if self.bus.is_cancelled(approval.task_id):
-            return lambda: self._withdraw(key, CANCELLED)
-        if lapsed(approval, now_s) is not approval:
-            return lambda: self._expire(key)
-        if approval.warn_at and not approval.warned and now_s >= parse_time(approval.warn_at):
-            return lambda: self._warn(approval)
-        self.teller.soon(approval)
-        return None
-
-    async def _expire(self, approval_id: str) -> None:
-        def change(stored: Approval) -> tuple[Approval, Approval]:
-            changed = lapsed(stored, self.clock())
-            return changed, changed
-
-        approval = await self.records.change(approval_id, change)
-        if approval is None:
-            self._unfinished.pop(approval_id, None)
-        else:
-            self.teller.soon(approval)
-
-    async def _warn(self, approval: Approval) -> None:
-        """Remind people once, unless somebody decided in the meantime."""
-
-        def look(stored: Approval) -> tuple[Approval, bool]:
-            return stored, stored.is_open and not stored.warned
-
-        if not await self.records.change(approval.approval_id, look):
-            return
-        event, event_id = expiring(approval, parse_time(approval.deadline) - self.clock())
-        try:
-            await self.bus.outbox.publish(
-                event,
-                task_id=approval.task_id,
-                event_id=event_id,
-                causation_id=approval.approval_id,
-                timeout_s=WARN_TIMEOUT_S,
-            )
-        except AlreadyHandledError:
-            pass  # by another approver, or by one that could not note it any more
-
-        def note(stored: Approval) -> tuple[Approval, None]:
-            return msgspec.structs.replace(stored, warned=True), None
-
-        await self.records.change(approval.approval_id, note)
-
-
-async def _all_done(chores: Iterable[Callable[[], Awaitable[object]]]) -> None:
-    """All chores, some at a time; the first error once all had their turn."""
-    places = asyncio.Semaphore(SETTLING_MAX)
-
-    async def one(chore: Callable[[], Awaitable[object]]) -> None:
-        async with places:
-            await chore()
-
-    results = await asyncio.gather(*(one(chore) for chore in chores), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

@@ -14,6 +14,7 @@ import msgspec
 from agents.approver.records import Records
 from agents.approver.tellings import Telling, tellings
 from bus import AlreadyHandledError, Bus, BusError
+from bus.cancelling import end
 from schemas.approval import Approval
 
 log = logging.getLogger("labverse.approver")
@@ -52,9 +53,7 @@ class Teller:
         except TimeoutError:
             self._more.clear()
             left = list(self._telling.values())
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await end(left)
 
     def _on_told(self, key: str) -> None:
         del self._telling[key]

@@ -22,6 +22,7 @@ from agents.cost_guard.announcer import Announcer
 from agents.cost_guard.books import Batch, Snapshot, books
 from agents.cost_guard.ledger import Ledger, Limits, Refused
 from bus import Bus
+from bus.cancelling import end
 from bus.envelope import parse_time, time_text
 from bus.journal import Journal
 from bus.lease import Tenure
@@ -99,8 +100,7 @@ class CostGuard:
         finally:
             self.is_leading.clear()
             await counter.close()
-            announcing.cancel()
-            await asyncio.gather(announcing, return_exceptions=True)
+            await end((announcing,))
 
 
 class _Counter:

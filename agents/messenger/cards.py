@@ -5,6 +5,7 @@ whatever the record holds, and nothing in a record can mention, link or format.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,9 +24,9 @@ FIELD_CHARS_MAX: Final = 2_000
 FIELDS_MAX: Final = 10
 BUTTON_VALUE_CHARS_MAX: Final = 2_000
 FALLBACK_CHARS_MAX: Final = 600
-NAMES_SHOWN_MAX: Final = 20
-REASONS_SHOWN_MAX: Final = 10
-LINE_CHARS_MAX: Final = 700
+BLOCKS_CHARS_MAX: Final = 10_000
+"""Of all blocks together, as JSON. Slack refuses from some 12,000 of text on (`msg_blocks_too_long`), by a rule that it
+doesn't tell."""
 
 _WAYS: Final = {
     "slack": "in Slack",
@@ -49,32 +50,64 @@ class ButtonValue(msgspec.Struct, frozen=True, kw_only=True, rename={"approval_i
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """How much of what there may be much of is shown; characters and counts at most."""
+
+    label_chars: int = HEADER_CHARS_MAX
+    value_chars: int = FIELD_CHARS_MAX // 2
+    text_chars: int = TEXT_CHARS_MAX
+    reasons: int = 10
+    names: int = 20
+    note_chars: int = 500
+    is_all: bool = True
+
+
+_ROOMS: Final = (
+    _Room(),
+    _Room(
+        label_chars=80, value_chars=200, text_chars=1_000, reasons=5, names=10, note_chars=100, is_all=False
+    ),
+    _Room(label_chars=40, value_chars=80, text_chars=300, reasons=2, names=5, note_chars=40, is_all=False),
+)
+"""Tried in this order; a card with the last one fits whatever the record holds."""
+
+
 def approval_card(approval: Approval) -> Card:
     """The card of an approval as it stands: with buttons while it is open, with its outcome afterwards."""
+    blocks: list[dict[str, Any]] = []
+    for room in _ROOMS:
+        blocks = _approval_blocks(approval, room)
+        if len(msgspec.json.encode(blocks).decode()) <= BLOCKS_CHARS_MAX:
+            break
+    head = _HEADS[approval.state]
+    return Card(text=f"{head}: {escape(approval.request.title, FALLBACK_CHARS_MAX)}", blocks=tuple(blocks))
+
+
+def _approval_blocks(approval: Approval, room: _Room) -> list[dict[str, Any]]:
     request = approval.request
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": plain(request.title, HEADER_CHARS_MAX)},
-        _section(_status_lines(approval)),
-        *_fact_blocks(approval),
+        _section(_status_lines(approval, room)),
+        *_fact_blocks(approval, room),
     ]
     if request.text:
-        blocks.append({"type": "section", "text": plain_lines(request.text, TEXT_CHARS_MAX)})
+        blocks.append({"type": "section", "text": plain_lines(request.text, room.text_chars)})
     if request.reasons and approval.is_open:
-        blocks.append(_section(_reason_lines(request.reasons)))
-    if lines := _vote_lines(approval):
+        blocks.append(_section(_reason_lines(request.reasons, room)))
+    if lines := _vote_lines(approval, room):
         blocks.append(_section(lines))
     if approval.is_open:
         blocks.append(_buttons(approval))
-    blocks.append({"type": "context", "elements": [marked(_footer(approval), FIELD_CHARS_MAX)]})
-    head = _HEADS[approval.state]
-    return Card(text=f"{head}: {escape(request.title, FALLBACK_CHARS_MAX)}", blocks=tuple(blocks))
+    blocks.append({"type": "context", "elements": [marked(_footer(approval, room), FIELD_CHARS_MAX)]})
+    return blocks
 
 
 def reminder_card(approval: Approval) -> Card:
     """The answer in the card's thread when its deadline is near."""
     missing = approval.missing
     line = (
-        f"⏰ Still {missing} to approve, until {date(approval.deadline)}: {_names(approval.approvers)}.\n"
+        f"⏰ Still {missing} to approve, until {date(approval.deadline)}: {_names(approval.approvers, _Room())}.\n"
         "Nobody's yes in time means no."
     )
     text = f"⏰ Expires soon: {escape(approval.request.title, FALLBACK_CHARS_MAX)}"
@@ -116,12 +149,12 @@ def _section(lines: Iterable[str]) -> dict[str, Any]:
     return {"type": "section", "text": marked("\n".join(lines), TEXT_CHARS_MAX)}
 
 
-def _status_lines(approval: Approval) -> list[str]:
+def _status_lines(approval: Approval, room: _Room) -> list[str]:
     """First what became of it, or until when and from whom a word is wanted."""
     head = f"*{_HEADS[approval.state]}*"
     match approval.state:
         case ApprovalState.PENDING:
-            who = _names(approval.approvers)
+            who = _names(approval.approvers, room)
             wanted = max(1, approval.quorum)
             lines = [
                 f"{head}, until {date(approval.deadline)}",
@@ -132,20 +165,20 @@ def _status_lines(approval: Approval) -> list[str]:
             return lines
         case ApprovalState.APPROVED:
             said_yes = [vote for vote in approval.votes if vote.ballot is Ballot.APPROVE]
-            return [f"{head} by {_voters(said_yes)}, {date(approval.decided_at)}"]
+            return [f"{head} by {_voters(said_yes, room)}, {date(approval.decided_at)}"]
         case ApprovalState.VETOED:
             said_no = [vote for vote in approval.votes if vote.ballot is Ballot.VETO]
-            return [f"{head} by {_voters(said_no)}, {date(approval.decided_at)}"]
+            return [f"{head} by {_voters(said_no, room)}, {date(approval.decided_at)}"]
         case _:
-            why = escape(approval.why, LINE_CHARS_MAX)
+            why = escape(approval.why, room.note_chars)
             return [f"{head} {date(approval.decided_at or approval.deadline)}" + (f": {why}" if why else "")]
 
 
-def _fact_blocks(approval: Approval) -> list[dict[str, Any]]:
+def _fact_blocks(approval: Approval, room: _Room) -> list[dict[str, Any]]:
     """Facts in two columns; the cost stands first."""
     request = approval.request
     facts = [
-        f"*{escape(fact.label, HEADER_CHARS_MAX)}*\n{escape(fact.value, FIELD_CHARS_MAX // 2)}"
+        f"*{escape(fact.label, room.label_chars)}*\n{escape(fact.value, room.value_chars)}"
         for fact in request.facts
     ]
     cost = "nothing" if request.cost_nusd is None else f"at most {dollars(request.cost_nusd)}"
@@ -157,24 +190,24 @@ def _fact_blocks(approval: Approval) -> list[dict[str, Any]]:
     ]
 
 
-def _reason_lines(reasons: Sequence[str]) -> list[str]:
+def _reason_lines(reasons: Sequence[str], room: _Room) -> list[str]:
     lines = ["*Why a person is asked*"]
-    lines += [f"• {escape(reason, LINE_CHARS_MAX // 3)}" for reason in reasons[:REASONS_SHOWN_MAX]]
-    if len(reasons) > REASONS_SHOWN_MAX:
-        lines.append(f"• and {len(reasons) - REASONS_SHOWN_MAX} more")
+    lines += [f"• {escape(reason, room.value_chars)}" for reason in reasons[: room.reasons]]
+    if len(reasons) > room.reasons:
+        lines.append(f"• and {len(reasons) - room.reasons} more")
     return lines
 
 
-def _vote_lines(approval: Approval) -> list[str]:
+def _vote_lines(approval: Approval, room: _Room) -> list[str]:
     """Who said what so far, notes included; the newest when there are too many."""
     lines = []
-    for vote in approval.votes[-NAMES_SHOWN_MAX:]:
+    for vote in approval.votes[-room.names :]:
         said = "approved" if vote.ballot is Ballot.APPROVE else "vetoed"
         line = f"• {_voter(vote)} {said} {date(vote.at)}"
-        lines.append(line + (f": {escape(vote.note, LINE_CHARS_MAX)}" if vote.note else ""))
+        lines.append(line + (f": {escape(vote.note, room.note_chars)}" if vote.note else ""))
     lines += [
         f"• {person(given.identity or given.who)} handed the right to vote on to {person(given.to)}"
-        for given in approval.delegations[-NAMES_SHOWN_MAX:]
+        for given in approval.delegations[-room.names :]
     ]
     if lines and approval.is_open:
         lines.insert(0, f"*Said so far* ({approval.missing} more must approve)")
@@ -220,26 +253,28 @@ def _buttons(approval: Approval) -> dict[str, Any]:
     }
 
 
-def _footer(approval: Approval) -> str:
+def _footer(approval: Approval, room: _Room) -> str:
     request = approval.request
     parts = [f"{request.kind} {escape(approval.approval_id, 128)}", f"digest {request.digest[:12]}"]
     if approval.requested_by:
         parts.append(f"asked by {escape(approval.requested_by, 128)}")
     if approval.policy_version:
         parts.append(f"policy {escape(approval.policy_version, 64)}")
+    if not room.is_all:
+        parts.insert(0, "shortened: `labverse approvals show` has all of it")
     return " · ".join(parts)
 
 
-def _names(approvers: Sequence[str]) -> str:
+def _names(approvers: Sequence[str], room: _Room) -> str:
     if not approvers:
         return "nobody is on the list of approvers"
-    names = ", ".join(person(name) for name in approvers[:NAMES_SHOWN_MAX])
-    more = len(approvers) - NAMES_SHOWN_MAX
+    names = ", ".join(person(name) for name in approvers[: room.names])
+    more = len(approvers) - room.names
     return f"{names} and {more} more" if more > 0 else names
 
 
-def _voters(votes: Sequence[Vote]) -> str:
-    names = ", ".join(_voter(vote) for vote in votes[-NAMES_SHOWN_MAX:])
+def _voters(votes: Sequence[Vote], room: _Room) -> str:
+    names = ", ".join(_voter(vote) for vote in votes[-room.names :])
     return names or "nobody"
 
 

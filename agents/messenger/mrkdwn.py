@@ -8,7 +8,7 @@ from typing import Any, Final
 CUT: Final = "…"
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _BREAKS: Final = "\n\r\t\v\f\x85\u2028\u2029"
-_SLACK_USER: Final = re.compile(r"slack:([UW][A-Z0-9]{2,20})")
+_SLACK_USER: Final = re.compile(r"slack:([UW][A-Z0-9]{1,30})")
 _FORMATS: Final = str.maketrans({"*": "∗", "~": "∼", "`": "ʹ"})
 """What would strike out or embolden parts of a text, to look-alikes. Not `_`: names have it, and italics are no lie."""
 

@@ -219,9 +219,7 @@ def _negotiating(
             return TaskState.RUNNING, {"reason": "waits for approval"} if waits else {}
 
 
-def _is_own_task(
-    event: ApprovalDecided | ApprovalExpired | ApprovalWithdrawn, envelope: Envelope
-) -> bool:
+def _is_own_task(event: ApprovalDecided | ApprovalExpired | ApprovalWithdrawn, envelope: Envelope) -> bool:
     """Whether the approval is all that the task is about: asked for by the command that started it."""
     return event.approval_id == envelope.task_id
 

@@ -18,7 +18,8 @@ LINES_MAX: Final = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser.set_defaults(all=False, json=False)  # of `list`, which it is when nothing else is said
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", parents=[common], help="what waits for people, most urgent first")
     listing.add_argument("--all", action="store_true", help="what was decided, too; newest first")
     show = actions.add_parser("show", parents=[common], help="one approval with votes and terms")
@@ -54,7 +55,7 @@ async def run(args: argparse.Namespace) -> int:
         raise UserError(f"--last is {args.last}: say 1 to {LINES_MAX}")
     async with bus_for(load_settings(args), role="cli", source="labverse/approvals") as bus:
         match args.action:
-            case "list":
+            case "list" | None:
                 await _list(bus, with_all=args.all, as_json=args.json)
             case "show":
                 await _show(bus, args.id, as_json=args.json)

@@ -86,9 +86,10 @@ async def _show(bus: "Bus", text: str, *, as_json: bool) -> None:
 async def _stop(bus: "Bus", reason: str, *, as_json: bool) -> None:
     from agents.negotiator import switch
     from orchestrator.clean import clean
+    from orchestrator.identity import cli_identity
     from schemas.negotiation import SwitchState
 
-    who = _identity()
+    who = cli_identity()
     before = await switch.read(bus) if await switch.exists(bus) else None
     state = await switch.set(bus, is_stopped=True, by=who, reason=reason)
     was_stopped = isinstance(before, SwitchState) and before.is_stopped
@@ -97,12 +98,15 @@ async def _stop(bus: "Bus", reason: str, *, as_json: bool) -> None:
     elif was_stopped:
         print(clean(f"it was stopped already: {switch.stopped_words(state)}"))
     else:
-        print("stopped: on every node, no cycle begins and no deal of a programme is closed any more")
+        print(
+            "stopped: on every node, no cycle begins and no deal is closed any more, asked for by hand or not"
+        )
         print("labverse negotiations resume lets them go on")
 
 
 async def _call_off(bus: "Bus", text: str, reason: str, *, as_json: bool) -> None:
     from bus.envelope import now_text
+    from orchestrator.identity import cli_identity
     from orchestrator.negotiations_view import story_of
     from orchestrator.shell import UserError
     from orchestrator.tasks import find_task
@@ -112,7 +116,7 @@ async def _call_off(bus: "Bus", text: str, reason: str, *, as_json: bool) -> Non
     task_id = story.course.task_id
     if story.course.is_over:
         raise UserError(f"negotiation {task_id} is over already: {story.course.failed or story.course.state}")
-    who = _identity()
+    who = cli_identity()
     await bus.cancel(task_id, by=who, reason=reason)
     entry = AuditEntry(
         at=now_text(),
@@ -135,6 +139,7 @@ async def _resume(bus: "Bus", name: str, *, as_json: bool) -> None:
     from agents.negotiator import switch
     from agents.negotiator.cycles import programmes
     from orchestrator.clean import clean
+    from orchestrator.identity import cli_identity
     from orchestrator.shell import UserError
 
     bucket = programmes(bus)
@@ -142,7 +147,7 @@ async def _resume(bus: "Bus", name: str, *, as_json: bool) -> None:
     known = await bucket.values()
     if name and name not in known:
         raise UserError(f"no programme {clean(name)[:60]!r}: `labverse negotiations list` shows them")
-    who = _identity()
+    who = cli_identity()
     chosen = [name] if name else [one for one, programme in known.items() if programme.paused_why]
     resumed = [one for one in chosen if await _end_pause(bus, one, who)]
     before = await switch.read(bus) if known or await switch.exists(bus) else None
@@ -211,13 +216,3 @@ def _print_json(answer: object) -> None:
     import msgspec
 
     print(msgspec.json.format(msgspec.json.encode(answer)).decode())
-
-
-def _identity() -> str:
-    """Who sits here, as the audit log calls them."""
-    import getpass
-
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
-        return "cli:unknown"  # a container may run under a number that has no name

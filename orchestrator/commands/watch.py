@@ -46,6 +46,7 @@ async def run(args: argparse.Namespace) -> int:
 
 async def _watch(bus: "Bus", task_id: str, args: argparse.Namespace) -> "TaskState | None":
     """The state that the task ends in; None when nothing is known of it but what models cost."""
+    from bus.cancelling import end
     from orchestrator.follow import ended, follow
     from orchestrator.shell import UserError
     from schemas.cost import CostRecorded, CostThresholdCrossed
@@ -72,9 +73,7 @@ async def _watch(bus: "Bus", task_id: str, args: argparse.Namespace) -> "TaskSta
             print(f"nothing yet of task {task_id}: waiting for it", file=sys.stderr)
         return await telling
     finally:
-        for one in (telling, unknown):
-            one.cancel()
-        await asyncio.gather(telling, unknown, return_exceptions=True)
+        await end((telling, unknown))
 
 
 async def _silence(is_known: asyncio.Event, seconds: float) -> None:

@@ -36,8 +36,6 @@ ENDPOINTS: Final[tuple[ModuleType, ...]] = (health, approvals, tasks, slack)
 
 REQUESTS_MAX: Final = 256
 """Requests at a time; more are told to come again."""
-SEND_S: Final = 30.0
-"""For a client to take a piece of an answer."""
 LOGGED_CHARS_MAX: Final = 200
 
 HEADERS: Final = {
@@ -114,13 +112,18 @@ class Gateway:
             return
         except GoneError:
             return
+        except asyncio.CancelledError:
+            # uvicorn alone cancels a request, when the grace period is over; whoever waits is told, and that's it.
+            again = {"Retry-After": "5", "Connection": "close"}
+            problem = ApiError(503, "stopping", "the gateway is stopping: try again", headers=again)
         except ApiError as error:
             problem = error
         except BusError as error:
             log.info("%s %s: %s", sent.request_id, sent.path, error_text(error))
             problem = from_bus(error)
         except Exception as error:  # a bug of ours: named in the log, and to the client by its number alone
-            log.error("%s %s: %s", sent.request_id, sent.path, error_text(error), exc_info=error)
+            log.error("%s %s: %s; -vv shows where", sent.request_id, sent.path, error_text(error))
+            log.debug("unexpected", exc_info=error)
             problem = ApiError(
                 500, "unexpected", f"this went wrong here: the log says more about request {sent.request_id}"
             )
@@ -170,7 +173,7 @@ class Gateway:
 
 
 def _with_headers(send: Send, sent: _Sent) -> Send:
-    """`send` that adds our headers, notes the status, and gives a client so long to take each piece."""
+    """`send` that adds our headers and notes the status."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -179,7 +182,6 @@ def _with_headers(send: Send, sent: _Sent) -> Send:
             added = [(name, value) for name, value in HEADERS.items() if name not in own]
             added.append((b"x-request-id", sent.request_id.encode()))
             message = {**message, "headers": [*message.get("headers", ()), *added]}
-        async with asyncio.timeout(SEND_S):
-            await send(message)
+        await send(message)
 
     return with_headers

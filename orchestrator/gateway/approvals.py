@@ -3,6 +3,8 @@
 A key's word counts as that of `key:<name>`; the approval policy says whether it may decide.
 """
 
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -28,6 +30,7 @@ SHOWN_MAX: Final = 1_000
 VOTE_ID_CHARS_MAX: Final = 64
 
 ROOT: Final = "/api/v1/approvals"
+ONE: Final = f"{ROOT}/{{approval_id}}"
 
 STATUS: Final = {
     DecideOutcome.COUNTED: 200,
@@ -37,6 +40,28 @@ STATUS: Final = {
     DecideOutcome.TOO_LATE: 409,
     DecideOutcome.CHANGED: 409,
     DecideOutcome.EXPIRED: 410,
+}
+
+
+QUERY: Final = (
+    Parameter(
+        name="state",
+        about="Those that wait, or all.",
+        schema={"type": "string", "enum": ["pending", "all"], "default": "pending"},
+    ),
+    Parameter(
+        name="limit",
+        about="How many at most.",
+        schema={"type": "integer", "minimum": 1, "maximum": SHOWN_MAX, "default": SHOWN},
+    ),
+)
+NOT_COUNTED: Final = {
+    403: "The policy doesn't let this key decide.",
+    404: "There is no such approval.",
+    409: "Somebody decided first, or what is to be approved has changed.",
+    410: "The deadline has passed.",
+    503: "No approver runs.",
+    504: "The approver did not answer in time; the same vote id may be sent again.",
 }
 
 
@@ -67,32 +92,27 @@ class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     vote_id: Annotated[str, Meta(max_length=VOTE_ID_CHARS_MAX)] = ""
 
 
-def routes(parts: Parts) -> list[Route]:
-    """The list, one approval, and deciding."""
+@dataclass(frozen=True, slots=True)
+class _Approvals:
+    """The handlers."""
 
-    async def bucket() -> Bucket[Approval]:
-        found = approvals_bucket(parts.bus)
-        await found.ensure()
-        return found
+    parts: Parts
 
-    async def show_all(request: Request) -> Response:
+    async def show_all(self, request: Request) -> Response:
         wanted, limit = _query(request)
-        found = [
-            approval
-            for approval in (await (await bucket()).values()).values()
-            if wanted == "all" or approval.is_open
-        ]
+        bucket = await self._bucket()
+        found = [one for one in (await bucket.values()).values() if wanted == "all" or one.is_open]
         found.sort(key=lambda approval: (approval.opened_at, approval.approval_id), reverse=True)
         return answer(ApprovalList(approvals=tuple(found[:limit]), total=len(found)))
 
-    async def show(request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         approval_id = _id_in(request)
-        found = await (await bucket()).get(approval_id)
+        found = await (await self._bucket()).get(approval_id)
         if found is None:
             raise ApiError(404, "unknown", f"there is no approval {approval_id}")
         return answer(found[0])
 
-    async def decide(request: Request) -> Response:
+    async def decide(self, request: Request) -> Response:
         approval_id = _id_in(request)
         word = await body_of(request, Word)
         caller = caller_of(request)
@@ -100,50 +120,45 @@ def routes(parts: Parts) -> list[Route]:
             raise ApiError(
                 422, "invalid", "`to` goes with the action `delegate`, and only with it", path="$.to"
             )
-        reply = await parts.bus.call(
-            APPROVAL_DECIDE,
-            DecideRequest(
-                approval_id=approval_id,
-                digest=word.digest,
-                identity=caller.identity,
-                action=word.action,
-                vote_id=f"http:{caller.name}:{_vote_id(request, word)}",
-                via="http",
-                to=word.to,
-                note=word.note,
-            ),
-            timeout_s=DECIDE_S,
+        wanted = DecideRequest(
+            approval_id=approval_id,
+            digest=word.digest,
+            identity=caller.identity,
+            action=word.action,
+            vote_id=f"http:{caller.name}:{_vote_id(request, word)}",
+            via="http",
+            to=word.to,
+            note=word.note,
         )
+        reply = await self.parts.bus.call(APPROVAL_DECIDE, wanted, timeout_s=DECIDE_S)
         status = STATUS[reply.outcome]
-        if status >= 400:
+        if status != HTTPStatus.OK:
             raise ApiError(status, reply.outcome.value, reply.message)
-        return answer(reply, status)
+        return answer(reply)
 
+    async def _bucket(self) -> Bucket[Approval]:
+        bucket = approvals_bucket(self.parts.bus)
+        await bucket.ensure()
+        return bucket
+
+
+def routes(parts: Parts) -> list[Route]:
+    """The list, one approval, and deciding."""
+    handlers = _Approvals(parts)
     return [
         Endpoint(
             ROOT,
-            show_all,
+            handlers.show_all,
             method="GET",
             scope=Scope.READ,
             summary="What waits for a yes",
             gives=ApprovalList,
             errors={400: "A query parameter is wrong."},
-            parameters=(
-                Parameter(
-                    name="state",
-                    about="Those that wait, or all.",
-                    schema={"type": "string", "enum": ["pending", "all"], "default": "pending"},
-                ),
-                Parameter(
-                    name="limit",
-                    about="How many at most.",
-                    schema={"type": "integer", "minimum": 1, "maximum": SHOWN_MAX, "default": SHOWN},
-                ),
-            ),
+            parameters=QUERY,
         ),
         Endpoint(
-            f"{ROOT}/{{approval_id}}",
-            show,
+            ONE,
+            handlers.show,
             method="GET",
             scope=Scope.READ,
             summary="One approval",
@@ -151,21 +166,14 @@ def routes(parts: Parts) -> list[Route]:
             errors={404: "There is no such approval."},
         ),
         Endpoint(
-            f"{ROOT}/{{approval_id}}",
-            decide,
+            ONE,
+            handlers.decide,
             method="POST",
             scope=Scope.APPROVE,
             summary="Say yes or no, or hand one's right on",
             takes=Word,
             gives=DecideReply,
-            errors={
-                403: "The policy doesn't let this key decide.",
-                404: "There is no such approval.",
-                409: "Somebody decided first, or what is to be approved has changed.",
-                410: "The deadline has passed.",
-                503: "No approver runs.",
-                504: "The approver did not answer in time; the same vote id may be sent again.",
-            },
+            errors=NOT_COUNTED,
             parameters=(Parameter(name="Idempotency-Key", about="In place of `vote_id`.", place="header"),),
         ),
     ]

@@ -29,7 +29,8 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int, within_s: fl
     if told and not told.isdigit():
         raise ApiError(400, "bad_request", "Content-Length is no number")
     if told and int(told[:20]) > bytes_max:
-        await drain(receive)
+        if header(scope, b"expect").lower() != b"100-continue":  # who waits for a word has not begun to send
+            await drain(receive)
         raise _too_large(bytes_max)
     parts: list[bytes] = []
     size = 0

@@ -21,6 +21,8 @@ from orchestrator.gateway.rates import Rates, network_of
 
 NO_KEYS: Final = "there are no API keys yet: make one with `labverse key new NAME` where the gateway runs"
 WRONG_KEY: Final = "no valid API key: send one as `Authorization: Bearer lvk_…` or `X-API-Key: lvk_…`"
+HEAD_BYTES_MAX: Final = 32 * 1024
+"""Of a request's address and headers."""
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="labverse"'}
 
 
@@ -46,8 +48,12 @@ class Gate:
 
         Raises:
             ApiError: 401 no key or a wrong one, 403 the key's scope is too small, 404, 405, 429 too many requests,
-                503 the keys can't be read.
+                431 its head is too large, 503 the keys can't be read.
         """
+        if _head_bytes(scope) > HEAD_BYTES_MAX:
+            raise ApiError(
+                431, "head_too_large", f"address and headers have more than {HEAD_BYTES_MAX} bytes"
+            )
         route, more, allowed = _find(self.routes, scope)
         if isinstance(route, Endpoint) and route.needs is None:
             # Each open endpoint counts for itself: nobody can use up Slack's share with wrong keys.
@@ -115,6 +121,11 @@ def _key_in(scope: Scope) -> str:
     scheme, _, told = header(scope, b"authorization").partition(b" ")
     key = told.strip() if scheme.lower() == b"bearer" else header(scope, b"x-api-key").strip()
     return key.decode("ascii", errors="replace")
+
+
+def _head_bytes(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope["raw_path"]) + len(scope["query_string"])
 
 
 def _address(scope: Scope) -> str:

@@ -1,9 +1,11 @@
 """uvicorn's connections and server, with the limits that they lack.
 
-uvicorn waits for ever for a request's head, counts no connections, and takes the process's signals for itself.
+uvicorn waits for ever for a request's head and for a client to take its answer, counts no connections, and takes the
+process's signals for itself.
 """
 
 import asyncio
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,10 +15,14 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from orchestrator.gateway.endpoint import JSON_TYPE, ErrorBody, Problem
+from orchestrator.gateway.gate import HEAD_BYTES_MAX
+
+log = logging.getLogger("labverse.gateway")
 
 HEAD_S: Final = 10.0
 """For the whole head of a request to arrive."""
-HEAD_BYTES_MAX: Final = 32 * 1024
+STALL_S: Final = 30.0
+"""Within which a client takes at least some of what we have for it."""
 CONNECTIONS_MAX: Final = 512
 """At a time; more are closed at once. Stays below the 1024 files that a process may often have open."""
 
@@ -25,6 +31,7 @@ class Connection(H11Protocol):
     """One client's connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -42,7 +49,16 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
+        self._stop_stalling()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stall(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._stop_stalling()
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """What isn't HTTP gets our shape of error."""
@@ -57,6 +73,22 @@ class Connection(H11Protocol):
             )
             self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def _watch_stall(self, waiting_bytes: int) -> None:
+        def look() -> None:
+            still = self.transport.get_write_buffer_size()
+            if still >= waiting_bytes:
+                log.info("a client took nothing for %g s: %d bytes for it are dropped", STALL_S, still)
+                self.transport.abort()
+            else:
+                self._watch_stall(still)
+
+        self._stall_timer = self.loop.call_later(STALL_S, look)
+
+    def _stop_stalling(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

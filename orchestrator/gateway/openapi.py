@@ -90,7 +90,7 @@ def _operation(one: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     if one.gives is not None:
         good["content"] = {JSON_TYPE: {"schema": schemas[one.gives]}}
     operation: dict[str, Any] = {
-        "operationId": f"{one.method.lower()}_{one.name}",
+        "operationId": f"{one.endpoint.__module__.rpartition('.')[2]}_{one.name}",
         "summary": one.summary,
         "responses": {
             str(one.status): good,

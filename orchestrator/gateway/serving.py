@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,7 +18,8 @@ from bus import Bus
 from config.errors import ConfigError
 from config.settings import GatewaySettings, Settings
 from orchestrator.gateway.app import Gateway
-from orchestrator.gateway.http import HEAD_BYTES_MAX, Connection, HttpServer
+from orchestrator.gateway.gate import HEAD_BYTES_MAX
+from orchestrator.gateway.http import Connection, HttpServer
 from orchestrator.gateway.keys import Keys, keys_path
 from orchestrator.gateway.parts import Parts
 from orchestrator.shell import UserError
@@ -27,14 +29,16 @@ log = logging.getLogger("labverse.gateway")
 
 BACKLOG_MAX: Final = 256
 KEEP_ALIVE_S: Final = 15
+LAST_WORDS_S: Final = 1.0
+"""For requests that the end of the grace period cut short, to be told so."""
 
 
 @asynccontextmanager
 async def gateway_on(bus: Bus, settings: Settings) -> AsyncGenerator[str]:
     """Serve HTTP on `gateway.host` and `gateway.port` while the block runs; yields the base URL.
 
-    On the way out no more connections are taken, requests at hand get `agents.grace_s` to finish, and what runs in
-    the background as long again.
+    On the way out no more connections are taken; requests at hand, and what runs behind them, get `agents.grace_s` to
+    finish.
 
     Raises:
         UserError: the port is taken or the host isn't ours; the keys file is broken; or others than this machine
@@ -55,9 +59,12 @@ async def gateway_on(bus: Bus, settings: Settings) -> AsyncGenerator[str]:
         await _until_it_serves(server, serving)
         yield _url(settings.gateway.host, listener)
     finally:
+        until_s = time.monotonic() + grace_s
         server.should_exit = True
         await asyncio.wait((serving,))
-        await parts.background.close(grace_s)
+        if cut_short := set(server.server_state.tasks):
+            await asyncio.wait(cut_short, timeout=LAST_WORDS_S)
+        await parts.background.close(max(0.0, until_s - time.monotonic()))
         listener.close()
 
 

@@ -1,6 +1,7 @@
 """Tasks over HTTP: start one, and ask where it stands."""
 
 import time
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
@@ -26,13 +27,13 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         type: of the command that starts it, such as `negotiation.requested.v1`.
-        body: the command, as its type's schema says.
+        body: the command, an object as its type's schema says (`labverse schema`); empty by default.
         task_id: chosen by the caller, so that the request may be sent again: a second one is refused with 409.
         deadline_s: drop what is not done in so many seconds.
     """
 
     type: Annotated[str, Meta(min_length=1, max_length=120)]
-    body: msgspec.Raw = msgspec.Raw(b"{}")
+    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     task_id: Annotated[str, Meta(pattern=rf"^([A-Za-z0-9_-]{{1,{TOKEN_CHARS_MAX}}})?\Z")] = ""
     deadline_s: Annotated[float, Meta(gt=0, le=DEADLINE_S_MAX)] | None = None
 
@@ -43,36 +44,43 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str
 
 
-def routes(parts: Parts) -> list[Route]:
-    """Starting and showing."""
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    """The handlers."""
 
-    async def start(request: Request) -> Response:
+    parts: Parts
+
+    async def start(self, request: Request) -> Response:
         wanted = await body_of(request, TaskRequest)
         try:
             command = command_from(wanted.type, bytes(wanted.body))
         except CommandError as error:
             raise ApiError(422, "invalid", str(error), path=error.path) from None
         deadline_s = None if wanted.deadline_s is None else time.time() + wanted.deadline_s
-        task_id = await parts.bus.submit(
+        task_id = await self.parts.bus.submit(
             command, task_id=wanted.task_id, deadline_s=deadline_s, timeout_s=SUBMIT_S
         )
         return answer(TaskStarted(task_id=task_id), 202)
 
-    async def show(request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         task_id: str = request.path_params["task_id"]
         if not is_token(task_id):
             raise ApiError(404, "unknown", "that is no task's id: use 1 to 64 characters of A-Z a-z 0-9 _ -")
-        bucket = tasks_bucket(parts.bus)
+        bucket = tasks_bucket(self.parts.bus)
         await bucket.ensure()
         found = await bucket.get(task_id)
         if found is None:
             raise ApiError(404, "unknown", f"there is no task {task_id}, or the tracker has not seen it yet")
         return answer(found[0])
 
+
+def routes(parts: Parts) -> list[Route]:
+    """Starting and showing."""
+    handlers = _Tasks(parts)
     return [
         Endpoint(
             ROOT,
-            start,
+            handlers.start,
             method="POST",
             scope=Scope.ALL,
             summary="Start a task",
@@ -86,7 +94,7 @@ def routes(parts: Parts) -> list[Route]:
         ),
         Endpoint(
             f"{ROOT}/{{task_id}}",
-            show,
+            handlers.show,
             method="GET",
             scope=Scope.READ,
             summary="Where a task stands",

@@ -18,7 +18,7 @@ TRY_S_MAX: Final = 4.0
 TRIES_MAX: Final = 3
 PAUSE_S: Final = 0.5
 TEXT_CHARS_MAX: Final = 1_000
-_IDENTITY: Final = re.compile(r"\bslack:([UW][A-Z0-9]{2,20})\b")
+_IDENTITY: Final = re.compile(r"\bslack:([UW][A-Z0-9]{1,30})\b")
 
 
 async def tell(response_url: str, text: str, *, api_url: str) -> bool:

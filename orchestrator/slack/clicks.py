@@ -16,7 +16,7 @@ ACTIONS_MAX: Final = 25
 URL_CHARS_MAX: Final = 500
 RESPONSE_HOST: Final = "hooks.slack.com"
 
-_USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
+_USER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _BALLOTS: Final[dict[str, Literal["approve", "veto"]]] = {APPROVE: "approve", VETO: "veto"}
 

@@ -46,11 +46,14 @@ class SlackClient:
         text = token.reveal().strip()
         if not (text and text.isascii() and text.isprintable() and " " not in text):
             raise PermanentError("the Slack bot token is empty or can't stand in a header; copy it again")
-        if not Url(api_url).is_valid("https", "http"):
+        if "://" not in api_url or not Url(api_url).is_valid("https", "http"):
             raise PermanentError(f"slack.api_url is no http address: {Url(api_url)}")
         self.api_url = api_url if api_url.endswith("/") else f"{api_url}/"
         self._token = token
         self._call_s_max = call_s_max
+        self._not_before: dict[
+            str, float
+        ] = {}  # by method, on the loop's clock: Slack wants to be left alone
         self._session: aiohttp.ClientSession | None = None
         self._web: AsyncWebClient | None = None
 
@@ -84,6 +87,9 @@ class SlackClient:
     async def _call(
         self, method: str, arguments: Mapping[str, Any], *, reads: bool
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        wait_s = self._not_before.get(method, 0.0) - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            raise RetryableError(f"Slack wants fewer calls of {method}", delay_s=wait_s)
         web = self._web or self._open()
         try:
             async with asyncio.timeout(self._call_s_max):
@@ -92,7 +98,10 @@ class SlackClient:
                 else:
                     answer = await web.api_call(method, json=dict(arguments))
         except SlackApiError as error:
-            raise _refused(method, error) from None
+            refused = _refused(method, error)
+            if isinstance(refused, RetryableError) and refused.delay_s is not None:
+                self._not_before[method] = asyncio.get_running_loop().time() + refused.delay_s
+            raise refused from None
         except NOT_SENT as error:
             raise RetryableError(f"Slack can't be reached: {type(error).__name__}") from None
         except (

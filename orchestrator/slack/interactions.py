@@ -27,7 +27,7 @@ from orchestrator.clean import clean
 from orchestrator.slack.answers import tell
 from orchestrator.slack.clicks import BadPayloadError, Click, read_click
 from orchestrator.slack.signature import is_signed
-from schemas.approval import DecideOutcome, DecideReply
+from schemas.approval import DecideOutcome, DecideReply, DecideRequest
 from schemas.ids import derive_id, new_id
 
 log = logging.getLogger("labverse.slack")
@@ -124,12 +124,8 @@ class Interactions:
             *(request.action, clean(request.approval_id), request.identity),
             *(clean(click.team), clean(click.app), outcome),
         )
-        if not await self._is_first(click):
-            return
-        if reply is None:
-            await tell(click.response_url, NOT_KNOWN, api_url=self.api_url)
-        elif reply.outcome is not DecideOutcome.COUNTED:
-            text = reply.message or WORDS[reply.outcome]
+        text = to_tell(request, reply)
+        if text and await self._is_first(click):
             await tell(click.response_url, text, api_url=self.api_url)
 
     async def _decide(self, click: Click) -> DecideReply | None:
@@ -169,3 +165,15 @@ class Interactions:
             await bucket.ensure()
             self._bucket = bucket
         return self._bucket
+
+
+def to_tell(request: DecideRequest, reply: DecideReply | None) -> str:
+    """Core: what whoever clicked must read; empty when the card shows it, or the same click was counted before."""
+    if reply is None:
+        return NOT_KNOWN
+    if reply.outcome is DecideOutcome.COUNTED:
+        return ""
+    votes = reply.approval.votes if reply.approval is not None else ()
+    if reply.outcome is DecideOutcome.REPEATED and any(vote.vote_id == request.vote_id for vote in votes):
+        return ""
+    return reply.message or WORDS[reply.outcome]

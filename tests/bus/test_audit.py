@@ -1,5 +1,6 @@
 """The audit log: each line once, bounded, readable by what it is about, and never pushed out."""
 
+import msgspec
 import pytest
 
 from bus import Bus, StreamFullError
@@ -9,12 +10,10 @@ from schemas.approval import AuditEntry
 
 
 def line(subject: str = "a1", **changes: str) -> AuditEntry:
-    return AuditEntry(
-        at="2026-01-01T00:00:00Z",
-        what="approval.approve",
-        identity="cli:alice",
-        **{"outcome": "counted", "subject": subject, **changes},
+    plain = AuditEntry(
+        at="2026-01-01T00:00:00Z", what="approval.approve", identity="cli:alice", outcome="counted"
     )
+    return msgspec.structs.replace(plain, subject=subject, **changes)
 
 
 async def lines(bus: Bus, subject: str = "") -> list[AuditEntry]:

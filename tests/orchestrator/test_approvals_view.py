@@ -7,7 +7,7 @@ import pytest
 from approving import DIGEST, wanted
 from rich.console import Console
 
-from bus.envelope import parse_time
+from bus.envelope import parse_time, time_text
 from orchestrator.approvals_view import left_words, print_approval, print_approvals, print_audit
 from schemas.approval import Approval, ApprovalState, AuditEntry, Ballot, Delegation, Fact, Vote
 
@@ -55,8 +55,6 @@ def shown(console: Console) -> str:
     ],
 )
 def test_time_left_in_words(left_s: float, words: str) -> None:
-    from bus.envelope import time_text
-
     assert left_words(time_text(NOON_S + left_s), NOON_S) == words
 
 
@@ -74,7 +72,8 @@ def test_an_open_one_says_what_it_costs_who_may_decide_and_how_far_it_is() -> No
         "bob to carol",
         "alice approved this at 12:00 UTC by Slack",
         DIGEST,
-        "first line\n",
+        "  first line",
+        "  second line",
     ):
         assert part in text, part
 

@@ -11,6 +11,7 @@ from agents.cost_guard.guard import CostGuard
 from agents.cost_guard.ledger import Limits
 from agents.negotiator import switch
 from agents.negotiator.flow.asking import DealPolicy
+from agents.negotiator.flow.called_off import CalledOff
 from agents.negotiator.flow.closing import Closer
 from agents.negotiator.flow.known import Known, deals_bucket
 from agents.negotiator.flow.opening import Negotiator
@@ -106,6 +107,7 @@ async def dealing(
         if kind in subscriptions:
             await bus.run(subscriptions[kind])
     await bus.run(Known(bus=bus).subscription())
+    await bus.run(CalledOff(bus=bus).subscription())
     try:
         if "approver" in kinds:
             async with approver.serving():

@@ -44,6 +44,7 @@ from agents.negotiator.cycles.programme import (
     skipped,
 )
 from bus import Bus, ConflictError, DuplicateTaskError, FencedError
+from bus.cancelling import end
 from bus.envelope import parse_time
 from bus.lease import Tenure
 from schemas.negotiation import CycleRecord, Programme
@@ -115,9 +116,7 @@ class Runner:
             if leading.done():
                 leading.result()
         finally:
-            for task in (leading, stopped):
-                task.cancel()
-            await asyncio.gather(leading, stopped, return_exceptions=True)
+            await end((leading, stopped))
 
     async def _lead(self, tenure: Tenure) -> None:
         term = _Term(self, tenure)
@@ -168,8 +167,7 @@ class _Term:
     async def leave(self) -> None:
         """Follow nothing any more."""
         if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+            await end((self._following,))
             self._following = None
 
     async def work(self) -> None:
@@ -181,6 +179,7 @@ class _Term:
         """
         while True:
             found = await self._bucket.get(self._name)
+            raise_if_cancelled()
             if found is None or found[0].leader != self._leader:
                 raise FencedError(
                     f"programme {self._name} is led by {found[0].leader if found else 'nobody'}"
@@ -282,6 +281,7 @@ class _Term:
             return Ending(state="failed", why=f"no ending within {FOLLOW_S_MAX / 86_400:g} days")
 
     async def _submit(self, record: CycleRecord) -> None:
+        raise_if_cancelled()
         programme = self._runner.programme
         cycle = f"{programme.name} {record.number}"
         request = msgspec.structs.replace(programme.request, cycle=cycle)
@@ -305,6 +305,12 @@ class _Term:
         self._said = (number, why)
         log.warning("%s: %s", self._name, why)
         return True
+
+
+def raise_if_cancelled() -> None:
+    """nats-py can swallow a cancellation in the middle of a request; who was cancelled must not go on."""
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def lease_name(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from agents.negotiator.flow.asking import KIND, DealPolicy, digest_of
 from agents.negotiator.flow.gating import give_back, hold_for
+from agents.negotiator.flow.stored import proposed_in
 from agents.negotiator.switch import is_running
 from bus import Bus, BusError, Envelope, Subscription
 from bus.errors import PermanentError, RetryableError
@@ -59,7 +60,7 @@ class Closer:
         """
         if event.kind != KIND:
             return None
-        proposed = await self._proposed(envelope.task_id)
+        proposed = await proposed_in(self.bus, envelope.task_id)
         if proposed is None or event.digest != digest_of(
             proposed.goal, proposed.deal, proposed.payments, proposed.policy_version
         ):
@@ -131,13 +132,3 @@ class Closer:
             or record.request.digest != event.digest
         ):
             raise PermanentError(f"approval {event.approval_id} was not given: its record says otherwise")
-
-    async def _proposed(self, task_id: str) -> NegotiationProposed | None:
-        events = self.bus.events(task_id, only_stored=True)
-        try:
-            async for event, _ in events:
-                if isinstance(event, NegotiationProposed):
-                    return event
-        finally:
-            await events.aclose()
-        return None

@@ -330,6 +330,13 @@ async def test_what_another_process_left_untold_or_overdue_is_finished_at_the_st
         await until_told(bus, first, told=2)
 
 
+async def test_a_record_that_is_none_does_not_keep_others_from_their_deadline(bus: Bus) -> None:
+    async with approving(bus, settings=terms(deadline_s=1.0)):
+        await bus.publisher.publish("$KV.APPROVALS.junk", "", b"junk")
+        approval_id = await ask(bus)
+        await of_kind(bus, approval_id, ApprovalExpired)
+
+
 async def test_lines_of_the_audit_log_hold_no_secret(bus: Bus) -> None:
     await bus.audit(
         AuditEntry(at="x", what="a.b", identity="cli:x", outcome="done", detail="token=abcdefghi")

@@ -11,13 +11,15 @@ from slackcards import decided, make_approval
 from slackserver import TOKEN, Fault, SlackServer
 from until import until, until_async
 
-from agents.messenger import Messenger
+from agents.messenger import Card, Messenger, Place
+from agents.messenger.cards import approval_card
 from agents.messenger.entry import ARMED_S_MAX, OutboxEntry
 from agents.messenger.messenger import APPROVALS, NEWS_AGE_MAX_S
 from agents.messenger.outbox import outbox_bucket
 from agents.messenger.pace import Pace
 from bus import Bus
 from bus.envelope import time_text
+from bus.handling import BACKOFF_S
 from config.secret import Secret
 from orchestrator.slack.chat import SlackChat
 from orchestrator.slack.client import SlackClient
@@ -288,13 +290,19 @@ async def test_what_was_decided_while_slack_was_away_is_delivered_decided(
 
 async def test_slack_says_how_long_to_wait_and_is_obeyed(bus: Bus, slack: SlackServer) -> None:
     slack.faults.append(Fault("chat.postMessage", status=429, retry_after="2"))
-    approval = make_approval()
+    approvals = [make_approval() for _ in range(4)]
     async with messaging(bus, slack):
-        await open_(bus, approval)
-        await settled(bus, approval.approval_id)
-    first, second = slack.called("chat.postMessage")
-    assert second.at - first.at >= 2.0
-    assert len(slack.messages) == 1
+        for approval in approvals:
+            await open_(bus, approval)
+        for approval in approvals:
+            await settled(bus, approval.approval_id)
+    times = sorted(call.at for call in slack.called("chat.postMessage"))
+    before = [at for at in times if at < times[0] + 2.0]
+    assert len(before) <= len(
+        approvals
+    )  # those under way at that moment; nobody asks again before it is time
+    assert times[-1] - times[0] >= 2.0
+    assert len(slack.messages) == len(approvals)
 
 
 @pytest.mark.parametrize("does_it", [True, False], ids=["it came there", "it did not come there"])
@@ -446,33 +454,76 @@ async def test_many_messengers_at_once_post_one_card(
 
 async def test_who_was_overtaken_while_posting_removes_what_it_posted(bus: Bus, slack: SlackServer) -> None:
     approval = make_approval()
-    slack.faults.append(Fault("chat.postMessage", delay_s=0.5, does_it=True, body=b"{}"))
-    async with messaging(bus, slack) as messenger:
-        await store(bus, approval)
+    bucket = outbox_bucket(bus)
 
-        class Overtaken(SlackChat):
-            """Stands still after its message was posted, for so long that another one does it all."""
+    class Overtaken(SlackChat):
+        """Stands still after its message was posted, for so long that another one does it all."""
 
-            async def post(self, *args: object, **more: object) -> object:  # type: ignore[override]
-                place = await super().post(*args, **more)  # type: ignore[arg-type]
-                bucket = outbox_bucket(bus)
-                entry, revision = await bucket.get(approval.approval_id) or (OutboxEntry(), 0)
-                other = slack.put("C0APPROVALS", approval.approval_id)
-                taken = msgspec.structs.replace(
-                    entry, state="sent", channel="C0APPROVALS", ts=other.ts, owner=new_id()
-                )
-                await bucket.update(approval.approval_id, taken, revision)
-                return place
+        async def post(self, channel: str, card: Card, *, key: str, thread_ts: str = "") -> Place:
+            place = await super().post(channel, card, key=key, thread_ts=thread_ts)
+            stored = await bucket.get(key)
+            assert stored is not None
+            other = slack.put("C0APPROVALS", key)
+            taken = msgspec.structs.replace(
+                stored[0], state="sent", channel="C0APPROVALS", ts=other.ts, owner=new_id()
+            )
+            await bucket.update(key, taken, stored[1])
+            return place
 
-        slack.faults.clear()
-        slow = Overtaken(SlackClient(Secret(TOKEN), slack.api_url))
-        overtaken = Messenger(bus=bus, chat=slow, channel=CHANNEL, pace=Pace(every_s=0))
-        await overtaken._show(approval.approval_id, None)
-        await slow.close()
-        assert messenger is not overtaken
+    chat = Overtaken(SlackClient(Secret(TOKEN), slack.api_url))
+    messenger = Messenger(bus=bus, chat=chat, channel=CHANNEL, pace=Pace(every_s=0))
+    await messenger.prepare()
+    await store(bus, approval)
+    await messenger._show(approval.approval_id, None)
+    await chat.close()
     (message,) = slack.messages
     assert message.buttons
     assert len(slack.called("chat.delete")) == 1
+
+
+async def test_a_change_that_came_in_after_a_newer_one_is_made_good(bus: Bus, slack: SlackServer) -> None:
+    approval = make_approval()
+    bucket = outbox_bucket(bus)
+
+    class Overtaken(SlackChat):
+        """Brings its change to Slack after another messenger has shown, and settled, the decision."""
+
+        overtakes = 1
+
+        async def update(self, place: Place, card: Card, *, key: str) -> None:
+            if self.overtakes:
+                self.overtakes -= 1
+                final = decided(approval)
+                await store(bus, final)
+                stored = await bucket.get(key)
+                assert stored is not None
+                newer = approval_card(final)
+                await super().update(place, newer, key=key)
+                taken = msgspec.structs.replace(
+                    stored[0], state="sent", shown=newer.fingerprint, owner=new_id()
+                )
+                await bucket.update(key, taken, stored[1])
+            await super().update(place, card, key=key)
+
+    chat = Overtaken(SlackClient(Secret(TOKEN), slack.api_url))
+    messenger = Messenger(bus=bus, chat=chat, channel=CHANNEL, pace=Pace(every_s=0))
+    await messenger.prepare()
+    await store(bus, approval)
+    await messenger._show(approval.approval_id, None)
+    await store(bus, msgspec.structs.replace(approval, warned=True))
+    await messenger._show(approval.approval_id, None)
+    await chat.close()
+    (message,) = slack.messages
+    assert not message.buttons
+    assert any("deadline is near" in str(blocks) for blocks in message.history)
+
+
+async def test_the_patience_with_slack_lasts_for_a_day(bus: Bus, slack: SlackServer) -> None:
+    async with messaging(bus, slack) as messenger:
+        attempts = messenger.subscription().attempts_max
+    first, longest = BACKOFF_S
+    waited_s = sum(min(longest, first * 2 ** min(attempt, 30)) for attempt in range(attempts - 1)) * 0.75
+    assert waited_s > 16 * 3_600
 
 
 async def test_a_burst_of_votes_becomes_few_changes(bus: Bus, slack: SlackServer) -> None:

@@ -17,6 +17,7 @@ from until import until, until_async
 from agents.negotiator import switch
 from agents.negotiator.cycles import Patience, ProgrammeError, Runner, programmes, resume
 from agents.negotiator.cycles.programme import cycle_task_id
+from agents.negotiator.cycles.runner import lease_name
 from bus import Bus, DuplicateTaskError, Envelope, Subscription
 from bus.envelope import now_text
 from schemas.negotiation import (
@@ -125,6 +126,23 @@ async def test_each_cycle_has_one_negotiation_and_its_deal_is_recorded(bus: Bus)
     assert len(responder.asked) == len(set(responder.asked))
     assert responder.asked[0] == f"p {agreed[-1].number}"
     assert programme.identical >= 3
+
+
+@pytest.mark.parametrize("at", ["running", "agreed", "skipped"])
+async def test_whoever_hears_of_a_cycle_can_end_the_runner_right_there(bus: Bus, at: str) -> None:
+    responder, stop = Responder(), asyncio.Event()
+    await bus.run(responder.subscription())
+
+    def tell(record: CycleRecord, programme: Programme) -> None:
+        if record.state == "running" and at == "skipped":
+            responder.may_answer.clear()
+        if record.state == at:
+            stop.set()
+
+    programme = Programme(name="p", request=REQUEST, interval_s=1.0)
+    await asyncio.wait_for(Runner(bus=bus, programme=programme, tell=tell).run(stop), 20)
+    assert await bus.lease(lease_name("p")).holder() is None, "the lease was given back"
+    responder.may_answer.set()
 
 
 async def test_while_a_negotiation_is_not_over_cycles_are_skipped(bus: Bus) -> None:

@@ -97,6 +97,29 @@ async def test_a_veto_ends_it_and_gives_the_money_back(bus: Bus) -> None:
             assert vetoed.by == "alice"
 
 
+async def test_one_that_is_called_off_gives_the_money_back_and_its_approval_is_withdrawn(bus: Bus) -> None:
+    tight = Gates(
+        deal_nusd=GATES.deal_nusd,
+        platform_day_nusd=GATES.platform_day_nusd,
+        day_nusd=REQUEST.budget_nusd,
+    )
+    async with dealing(bus, policy=replace(ASKING, gates=tight)) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await bus.cancel("t1", by="alice")
+
+        async def is_withdrawn() -> bool:
+            found = await approvals_bucket(bus).get(opened.approval.approval_id)
+            return found is not None and found[0].state is ApprovalState.WITHDRAWN
+
+        await until_async(is_withdrawn, within_s=30)
+
+        async def fits_again() -> bool:
+            return any(isinstance(event, ApprovalOpened) for event in await deals.negotiate())
+
+        await until_async(fits_again, within_s=30)
+
+
 async def test_nobody_decides_and_it_expires(bus: Bus) -> None:
     async with dealing(bus, policy=ASKING, terms=replace(TERMS, deadline_s=0.3)) as deals:
         await deals.negotiate(task_id="t1")
