@@ -9,7 +9,7 @@ _RULES: Final = (
     (re.compile(r"(?<=://)[^/\s:@]*:\S+(?=@)"), "***:***"),  # to the last @: a password may hold one
     (re.compile(r"(?<=://)[^/\s:@]+(?=@)"), "***"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"), r"\1 ***"),
-    (re.compile(r"\b(sk|pk|rk|xox[abprs]|gh[pousr]|glpat|AKIA|AIza)[-_A-Za-z0-9]{8,}"), r"\1***"),
+    (re.compile(r"\b(sk|pk|rk|lvk|xox[abprs]|gh[pousr]|glpat|AKIA|AIza)[-_A-Za-z0-9]{8,}"), r"\1***"),
     (
         re.compile(
             r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key)[\w-]*)(['\"]?\s*[=:]\s*)(['\"]?)[^\s'\",;&]+"

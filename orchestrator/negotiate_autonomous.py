@@ -20,6 +20,7 @@ from schemas.negotiation import CycleRecord, NegotiationRequested, Programme
 CYCLES_MAX: Final = 1_000_000
 NEVER: Final = 10**9
 IDENTICAL_MAX: Final = 3
+EXIT_PAUSED: Final = 1
 
 
 async def run_autonomous(args: argparse.Namespace) -> int:
@@ -45,7 +46,7 @@ async def run_autonomous(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         await runner.run(stop)
-    return EXIT_OK
+    return EXIT_PAUSED if printer.is_paused else EXIT_OK
 
 
 def _programme(args: argparse.Namespace, request: NegotiationRequested) -> Programme:
@@ -78,7 +79,9 @@ class _Printer:
     def __init__(self, stop: asyncio.Event, cycles: int, *, as_json: bool) -> None:
         self._stop = stop
         self._left = cycles
+        self._waits = cycles == NEVER
         self._as_json = as_json
+        self.is_paused = False
 
     def tell(self, record: CycleRecord, programme: Programme) -> None:
         if self._as_json:
@@ -92,6 +95,9 @@ class _Printer:
                 f"labverse negotiations resume {programme.name} lets it go on",
                 file=sys.stderr,
             )
+            if not self._waits:  # for so many cycles: there won't be any more
+                self.is_paused = True
+                self._stop.set()
         if record.state != "running":
             self._left -= 1
             if self._left <= 0:

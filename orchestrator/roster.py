@@ -114,6 +114,7 @@ async def agents_on(
             await starting.start(kind)
         yield
     finally:
+        await starting.front.aclose()  # nobody comes in any more, before those who would answer leave
         await bus.drain(grace_s)
         await starting.stack.aclose()
         await end(starting.chores)
@@ -134,6 +135,7 @@ class _Starting:
     passages: Passages = field(init=False)
     chores: "list[asyncio.Task[None]]" = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    front: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
         self.sources, self.passages = Sources(self.bus), Passages(self.bus)
@@ -196,7 +198,7 @@ class _Starting:
     async def _start_gateway(self) -> None:
         from orchestrator.gateway.serving import gateway_on
 
-        url = await self.stack.enter_async_context(gateway_on(self.bus, self.settings))
+        url = await self.front.enter_async_context(gateway_on(self.bus, self.settings))
         print(f"the HTTP gateway listens at {url}", file=sys.stderr)
 
     def _planner(self) -> ReviewPlanner:

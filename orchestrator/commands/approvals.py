@@ -18,10 +18,17 @@ LINES_MAX: Final = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    parser.set_defaults(all=False, json=False)  # of `list`, which it is when nothing else is said
+    # Without an action it is `list`; what stands before an action counts for it too.
+    parser.add_argument("--all", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", parents=[common], help="what waits for people, most urgent first")
-    listing.add_argument("--all", action="store_true", help="what was decided, too; newest first")
+    listing.add_argument(
+        "--all",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="what was decided, too; newest first",
+    )
     show = actions.add_parser("show", parents=[common], help="one approval with votes and terms")
     show.add_argument("id", help="its id, or its unique beginning or end")
     lines = actions.add_parser("log", parents=[common], help="the audit log, oldest first")
@@ -42,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentPars
     )
     delegate.add_argument("--yes", "-y", action="store_true", help="don't ask")
     for action in (listing, show, lines, delegate):
-        action.add_argument("--json", action="store_true", help="answer in JSON")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -82,7 +82,12 @@ def _add_cycles(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--name", metavar="NAME", help="of the autonomous programme (default: made from goal and platforms)"
     )
-    group.add_argument("--cycles", type=int, metavar="N", help="end after so many cycles (default: never)")
+    group.add_argument(
+        "--cycles",
+        type=int,
+        metavar="N",
+        help="end after so many cycles, or with exit code 1 when it pauses (default: never)",
+    )
     group.add_argument(
         "--identical-max",
         type=int,
