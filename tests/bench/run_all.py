@@ -73,6 +73,21 @@ PARTS = (
         ["hedging.py", "--rounds", "3"],
     ),
     (
+        "Negotiations: the solver's time and the quality of its deals",
+        "Goals: p99 under 200 ms up to 10^6 outcomes, and beyond with a bound; no deal dominated.",
+        ["negotiation.py", "--rounds", "3"],
+    ),
+    (
+        "Negotiations on the bus, from the request to the agreed deal",
+        "Goal: the machine's part under 200 ms.",
+        ["negotiation_bus.py", "--rounds", "3"],
+    ),
+    (
+        "Approvals: asked for, opened, decided, told and audited",
+        "Ratio to callers who compare and swap one key with bare nats-py, keep no log and tell nobody.",
+        ["approvals.py", "--rounds", "3"],
+    ),
+    (
         "Routing: a trace of model calls, replayed",
         "Cost, and the share of all calls that was answered within 1.2 s.",
         ["routing_replay.py"],

@@ -450,3 +450,19 @@ async def test_misuse_of_a_subscription_is_refused() -> None:
         Subscription(durable="x", listens=(), handle=planner)
     with pytest.raises(ValueError, match="concurrency"):
         subscribe("x", ReviewRequested, planner, concurrency=0)
+
+
+async def test_what_follows_tasks_from_outside_is_tried_again_past_their_deadline(bus: Bus) -> None:
+    tried: list[int] = []
+
+    async def follow(event: ReviewRequested, envelope: Envelope) -> None:
+        tried.append(envelope.attempt)
+        if len(tried) == 1:
+            raise RetryableError("away", delay_s=1.0)
+
+    await bus.run(
+        Subscription(durable="follower", listens=(ReviewRequested,), handle=follow, is_projection=True)
+    )
+    await bus.submit(requested(), deadline_s=time.time() + 0.5)
+    await until(lambda: len(tried) == 2, within_s=30)
+    assert await bus.letters.list() == []
