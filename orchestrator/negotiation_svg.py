@@ -160,12 +160,16 @@ def _label(text: str, where: str, cells: int) -> str:
 
 
 def _legend(picture: Picture) -> Iterator[str]:
-    entries: list[tuple[MarkKind | None, str]] = [(None, picture.legend)] if picture.legend else []
-    entries += [(mark.kind, mark.label) for mark in reversed(picture.marks)]
+    """What the points are on a row of its own, then the marks in columns."""
+    marks: list[tuple[MarkKind | None, str]] = [(mark.kind, mark.label) for mark in reversed(picture.marks)]
+    places = [divmod(number, LEGEND_COLUMNS) for number in range(len(marks))]
+    if picture.legend:
+        marks = [(None, picture.legend), *marks]
+        places = [(0, 0), *((row + 1, column) for row, column in places)]
     column_px = (WIDTH - LEFT - RIGHT) / LEGEND_COLUMNS
-    for number, (kind, label) in enumerate(entries):
-        x = LEFT + column_px * (number % LEGEND_COLUMNS)
-        y = HEIGHT - BOTTOM + 44 + 18 * (number // LEGEND_COLUMNS)
+    for (kind, label), (row, column) in zip(marks, places, strict=True):
+        x = LEFT + column_px * column
+        y = HEIGHT - BOTTOM + 44 + 18 * row
         if kind is None:
             yield f'<circle cx="{x:.1f}" cy="{y}" r="3.5" fill="{POINT_COLOUR}"/>'
         else:
