@@ -222,7 +222,8 @@ async def test_identical_deals_in_a_row_pause_the_programme_until_somebody_resum
     async with running(bus, told, patience=Patience(identical=2)):
 
         async def is_paused() -> bool:
-            return bool((await known(bus)).paused_why)
+            found = await programmes(bus).get("p")
+            return found is not None and bool(found[0].paused_why)
 
         await until_async(is_paused, within_s=30)
         assert (await known(bus)).paused_why == "2 identical deals in a row"
