@@ -1,10 +1,12 @@
 """The Genius XML form of negotiation domains: a domain file, and one utility profile for each agent.
 
 Understood are linear additive profiles: discrete issues (an evaluation per value, divided by the issue's largest),
-integer and real issues with a linear, constant or triangular evaluator; weights; a reservation value, which becomes
-the disagreement point. Discount factors are ignored with a warning.
+integer and real issues with a linear, constant or triangular evaluator; weights as they stand; a reservation value,
+which becomes the disagreement point. As there, an issue is known by its number. Discount factors are ignored with a
+warning.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,16 +15,51 @@ from agents.negotiator.domain import Agent, Domain, Issue, check
 from agents.negotiator.limits import VALUES_MAX, RefusedError
 from agents.negotiator.xml_tree import Node, parse
 
-REAL_VALUES: Final = 21
-"""That a real issue is cut into, ends included."""
+REAL_VALUES: Final = (101, 41, 21, 11)
+"""That each real issue is cut into, ends included: the first that leaves no more than `REAL_OUTCOMES_MAX`."""
+REAL_OUTCOMES_MAX: Final = 200_000
 EVALUATION_LEAST: Final = 1e-5
 """Genius takes an issue whose largest evaluation is below this as worth nothing."""
+OTHER_KINDS: Final = ("nonlinear", "constraint")
+OTHER_TAGS: Final = ("ufun", "hyperRectangle", "ranks", "constraints")
+"""Of profiles that are no weighted sums."""
 
 
 def is_profile(root: Node) -> bool:
     """Whether a document says what an agent wants; else it only says what is negotiated."""
-    return bool(root.every("weight") or root.every("evaluator")) or any(
-        "evaluation" in item.attributes for item in root.every("item")
+    return bool(root.every("weight")) or not is_linear(root) or _says_worth(root)
+
+
+def is_linear(root: Node) -> bool:
+    """Whether a document's utilities, if any, are weighted sums over issues."""
+    kind = root.attributes.get("type", "").strip().lower()
+    return kind not in OTHER_KINDS and not any(root.every(tag) for tag in OTHER_TAGS)
+
+
+def is_blank(root: Node) -> bool:
+    """Whether a document is a profile that was never filled in: it says of nothing what it is worth."""
+    return is_linear(root) and not _says_worth(root)
+
+
+def is_uncertain(root: Node) -> bool:
+    """Whether a profile is for agents that are told only an order of some outcomes, often a copy of a plain one."""
+    return root.attributes.get("type", "").strip().lower() == "uncertain"
+
+
+def fits(profile: Node, domain: Node) -> bool:
+    """Whether a profile speaks of the issues that `domain` states, by their names or else their numbers and values."""
+    stated, said = domain.every("issue"), profile.every("issue")
+    if len(stated) != len(said):
+        return False
+    by_index = {node.attributes.get("index"): node for node in said}
+    names = {_folded(node.attributes.get("name", "")) for node in said}
+    return all(
+        _folded(node.attributes.get("name", "")) in names
+        or (
+            (same := by_index.get(node.attributes.get("index"))) is not None
+            and (not (values := _values(node)) or bool(values & _values(same)))
+        )
+        for node in stated
     )
 
 
@@ -41,9 +78,14 @@ def from_genius(
     if not profiles:
         raise RefusedError("no utility profile; give one XML file for each agent")
     roots = {agent: parse(document, f"profile {agent!r}") for agent, document in profiles.items()}
+    for agent, root in roots.items():
+        if not is_linear(root):
+            raise RefusedError(
+                f"profile {agent!r} is not linear additive; only weighted sums over issues are understood"
+            )
     stated = next(iter(roots.values())) if domain is None else parse(domain, "domain file")
     warnings: list[str] = []
-    issues = [_issue(node, number, warnings) for number, node in enumerate(_issues(stated), 1)]
+    issues = _stated(stated, warnings)
     agents = [_agent(agent, root, issues, warnings) for agent, root in roots.items()]
     return check(
         Domain(
@@ -57,11 +99,33 @@ def from_genius(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """An issue, with the number that profiles may know it by, and its values as numbers where they are."""
+    """An issue, with the number that profiles know it by, and its values as numbers where they are."""
 
     issue: Issue
     index: str
     numbers: tuple[float, ...] | None
+
+
+def _says_worth(root: Node) -> bool:
+    # Only right below an issue: in old domains, similarity functions deeper down have evaluations, too.
+    return any(
+        child.tag == "evaluator"
+        or (child.tag == "item" and child.attributes.get("evaluation", "null") != "null")
+        for issue in root.every("issue")
+        for child in issue.children
+    )
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _values(node: Node) -> set[str]:
+    return {_folded(_value(item)) for item in node.children_of("item")}
+
+
+def _value(item: Node) -> str:
+    return item.attributes.get("value", item.attributes.get("index", ""))
 
 
 def _issues(root: Node) -> list[Node]:
@@ -72,18 +136,46 @@ def _issues(root: Node) -> list[Node]:
 
 
 def _kind(node: Node) -> str:
+    """Prices of old are real issues of a type of their own."""
     for key in ("type", "etype", "vtype"):
         if (kind := node.attributes.get(key, "").strip().lower()) in ("discrete", "integer", "real"):
             return kind
-    return "discrete"
+    return "real" if node.children_of("range") and not node.children_of("item") else "discrete"
 
 
-def _issue(node: Node, number: int, warnings: list[str]) -> Stated:
-    name = node.attributes.get("name", "").strip() or f"issue {number}"
-    index = node.attributes.get("index", str(number))
+def _stated(root: Node, warnings: list[str]) -> list[Stated]:
+    nodes = _issues(root)
+    steps = _steps(nodes)
+    found: list[Stated] = []
+    for number, node in enumerate(nodes, 1):
+        name = node.attributes.get("name", "").strip() or f"issue {number}"
+        if any(name == other.issue.name for other in found):
+            name = f"{name} ({node.attributes.get('index', number)})"
+        found.append(_issue(node, name, node.attributes.get("index", str(number)), steps, warnings))
+    return found
+
+
+def _steps(nodes: list[Node]) -> int:
+    """How many values a real issue is looked at in."""
+    reals = sum(not node.children_of("item") and _kind(node) == "real" for node in nodes)
+    others = math.prod(
+        len(node.children_of("item")) or _integers(node) for node in nodes if _kind(node) != "real"
+    )
+    return next(
+        (steps for steps in REAL_VALUES if others * steps**reals <= REAL_OUTCOMES_MAX), REAL_VALUES[-1]
+    )
+
+
+def _integers(node: Node) -> int:
+    if _kind(node) != "integer":
+        return 1
+    low, high = _bounds(node, f"issue {node.attributes.get('name', '')!r}")
+    return int(high - low) + 1
+
+
+def _issue(node: Node, name: str, index: str, steps: int, warnings: list[str]) -> Stated:
     where = f"issue {name!r}"
-    items = [child for child in node.children if child.tag == "item"]
-    if items:
+    if items := node.children_of("item"):
         values = tuple(dict.fromkeys(_value(item) for item in items))
         return Stated(issue=Issue(name=name, values=values), index=index, numbers=None)
     if _kind(node) == "discrete":
@@ -95,20 +187,16 @@ def _issue(node: Node, number: int, warnings: list[str]) -> Stated:
         numbers = tuple(float(value) for value in range(round(low), round(high) + 1))
         values = tuple(str(round(value)) for value in numbers)
     else:
-        warnings.append(f"{where} is real: looked at in {REAL_VALUES} values from {low:g} to {high:g}")
-        steps = 1 if high <= low else REAL_VALUES
+        steps = 1 if high <= low else steps
+        warnings.append(f"{where} is real: looked at in {steps} values from {low:g} to {high:g}")
         numbers = tuple(low + (high - low) * step / max(steps - 1, 1) for step in range(steps))
         values = tuple(f"{value:.12g}" for value in numbers)
     return Stated(issue=Issue(name=name, values=values), index=index, numbers=numbers)
 
 
-def _value(item: Node) -> str:
-    return item.attributes.get("value", item.attributes.get("index", ""))
-
-
 def _bounds(node: Node, where: str) -> tuple[float, float]:
-    for holder in (node.first("range"), node):
-        if holder is not None and "lowerbound" in holder.attributes and "upperbound" in holder.attributes:
+    for holder in (*node.children_of("range"), node):
+        if "lowerbound" in holder.attributes and "upperbound" in holder.attributes:
             low = _number(holder.attributes["lowerbound"], f"{where}: lowerbound")
             high = _number(holder.attributes["upperbound"], f"{where}: upperbound")
             if not low <= high:
@@ -122,34 +210,28 @@ def _number(text: str | None, where: str) -> float:
         value = float(text or "")
     except ValueError:
         raise RefusedError(f"{where} is {text!r}, not a number") from None
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise RefusedError(f"{where} is {text!r}, not a finite number")
     return value
 
 
 def _agent(name: str, root: Node, issues: list[Stated], warnings: list[str]) -> Agent:
     where = f"profile {name!r}"
-    kind = root.attributes.get("type", "")
-    if kind.lower() in ("nonlinear", "constraint") or root.every("ufun"):
-        raise RefusedError(f"{where} is not linear additive; only weighted sums over issues are understood")
-    nodes = list(reversed(_issues(root)))
-    by_name = {node.attributes.get("name", "").strip(): node for node in nodes}
-    by_index = {node.attributes.get("index", ""): node for node in nodes}
+    nodes = _issues(root)
+    if is_blank(root):
+        raise RefusedError(f"{where} says of no value what it is worth; give evaluations or evaluators")
     weights = _weights(root, where)
+    if not weights:
+        warnings.append(f"{where}: no weights; all issues count alike")
     utilities: dict[str, dict[str, float] | list[float]] = {}
     factors: dict[str, float] = {}
     for stated in issues:
-        node = by_name.get(stated.issue.name) or by_index.get(stated.index)
-        if node is None:
-            raise RefusedError(f"{where} says nothing of issue {stated.issue.name!r}")
-        factors[stated.issue.name] = _weight(node, weights, where, warnings)
+        node = _said(stated, nodes, where, warnings)
+        factors[stated.issue.name] = _weight(node, weights, len(issues), where, warnings)
         utilities[stated.issue.name] = _worth(node, stated, f"{where}, issue {stated.issue.name!r}", warnings)
-    discount = root.first("discount_factor")
-    if discount is not None and _number(discount.attributes.get("value", "1"), f"{where}: discount") not in (
-        0,
-        1,
-    ):
-        warnings.append(f"{where}: discount factor {discount.attributes.get('value')} is ignored")
+    for discount in root.every("discount_factor")[-1:]:
+        if (factor := discount.attributes.get("value", "1").strip()).strip("0") not in ("", ".", "1", "1."):
+            warnings.append(f"{where}: discount factor {factor[:20]} is ignored")
     agent = Agent(
         name=name, disagreement=_reservation(root, where), issue_weights=factors, utilities=utilities
     )
@@ -157,9 +239,31 @@ def _agent(name: str, root: Node, issues: list[Stated], warnings: list[str]) -> 
     return agent
 
 
+def _said(stated: Stated, nodes: list[Node], where: str, warnings: list[str]) -> Node:
+    """The issue of a profile that is the `stated` one: by its number, as in Genius, if its name or its values agree."""
+    name = stated.issue.name
+    same = [node for node in nodes if node.attributes.get("index", "") == stated.index]
+    named = [node for node in nodes if _folded(node.attributes.get("name", "")) == _folded(name)]
+    for node in same:
+        if node in named or not named:
+            break
+    else:
+        same = named
+    if not same:
+        raise RefusedError(f"{where} says nothing of issue {name!r}")
+    node = same[-1]
+    if node not in named:
+        warnings.append(
+            f"{where}: issue {name!r} is called {node.attributes.get('name', '')!r}; known by its number"
+        )
+        if stated.numbers is None and not _values(node) & {_folded(value) for value in stated.issue.values}:
+            raise RefusedError(f"{where} says nothing of issue {name!r}, nor of any of its values")
+    return node
+
+
 def _reservation(root: Node, where: str) -> float:
-    node = root.first("reservation")
-    return 0.0 if node is None else _number(node.attributes.get("value", "0"), f"{where}: reservation")
+    found = root.every("reservation")
+    return _number(found[-1].attributes.get("value", "0"), f"{where}: reservation") if found else 0.0
 
 
 def _weights(root: Node, where: str) -> dict[str, float]:
@@ -169,24 +273,21 @@ def _weights(root: Node, where: str) -> dict[str, float]:
     }
 
 
-def _weight(node: Node, weights: dict[str, float], where: str, warnings: list[str]) -> float:
+def _weight(node: Node, weights: dict[str, float], issues: int, where: str, warnings: list[str]) -> float:
     index = node.attributes.get("index", "")
     if index in weights:
         return weights[index]
-    if "weight" in node.attributes:
-        return _number(node.attributes["weight"], f"{where}: a weight")
     if not weights:
-        return 1.0
+        return 1 / issues
     warnings.append(f"{where}: no weight for issue {node.attributes.get('name', index)!r}; taken as 0")
     return 0.0
 
 
 def _worth(node: Node, stated: Stated, where: str, warnings: list[str]) -> list[float]:
-    items = [child for child in node.children if child.tag == "item" and "evaluation" in child.attributes]
-    if items:
+    if items := [item for item in node.children_of("item") if "evaluation" in item.attributes]:
         return _evaluations(items, stated, where, warnings)
-    evaluator = node.first("evaluator")
-    if evaluator is None:
+    evaluators = node.children_of("evaluator")
+    if not evaluators:
         warnings.append(f"{where}: no evaluations; taken as indifferent")
         return [0.0] * len(stated.issue.values)
     if (numbers := stated.numbers) is None:
@@ -194,7 +295,10 @@ def _worth(node: Node, stated: Stated, where: str, warnings: list[str]) -> list[
             numbers = tuple(float(value) for value in stated.issue.values)
         except ValueError:
             raise RefusedError(f"{where}: has a numeric evaluator for values that are no numbers") from None
-    return [_evaluated(evaluator, value, min(numbers), where) for value in numbers]
+    # The profile's own range, where it has one, is what its evaluator starts from.
+    low = node.attributes.get("lowerbound")
+    lowest = min(numbers) if low is None else _number(low, f"{where}: lowerbound")
+    return [_evaluated(evaluators[0], value, lowest, where) for value in numbers]
 
 
 def _evaluations(items: list[Node], stated: Stated, where: str, warnings: list[str]) -> list[float]:
@@ -203,19 +307,24 @@ def _evaluations(items: list[Node], stated: Stated, where: str, warnings: list[s
         for item in items
         if item.attributes["evaluation"] != "null"
     }
+    by_folded = {_folded(value): number for value, number in by_value.items()}
     largest = max(by_value.values(), default=0.0)
-    if missing := [value for value in stated.issue.values if value not in by_value]:
+    if missing := [value for value in stated.issue.values if _folded(value) not in by_folded]:
         warnings.append(f"{where}: no evaluation of {missing[0]!r}; taken as 0")
     if largest < EVALUATION_LEAST:
         return [0.0] * len(stated.issue.values)
-    return [by_value.get(value, 0.0) / largest for value in stated.issue.values]
+    return [
+        by_value.get(value, by_folded.get(_folded(value), 0.0)) / largest for value in stated.issue.values
+    ]
 
 
 def _evaluated(evaluator: Node, value: float, lowest: float, where: str) -> float:
     kind = evaluator.attributes.get("ftype", "linear").strip().lower()
 
     def parameter(key: str) -> float:
-        return _number(evaluator.attributes.get(key), f"{where}: evaluator {key}")
+        if key not in evaluator.attributes:
+            raise RefusedError(f"{where}: the evaluator has no {key}")
+        return _number(evaluator.attributes[key], f"{where}: evaluator {key}")
 
     match kind:
         case "linear" if "slope" in evaluator.attributes:
@@ -235,12 +344,10 @@ def _evaluated(evaluator: Node, value: float, lowest: float, where: str) -> floa
 
 
 def _triangular(value: float, low: float, high: float, top: float) -> float:
-    """From 0 at `low` up to 1 at `top`, and down to 0 at `high`."""
-    if value < low or value > high:
+    """From 0 at `low` up to 1 at `top`, and down to 0 at `high`; nothing at `high`, even if that is the top."""
+    if value < low or value >= high:
         return 0.0
-    if value < top:
-        return (value - low) / (top - low)
-    return 1.0 if value == top else (high - value) / (high - top)
+    return (value - low) / (top - low) if value < top else 1 - (value - top) / (high - top)
 
 
 def _warn_of_cap(agent: Agent, warnings: list[str]) -> None:

@@ -1,8 +1,11 @@
 """XML from strangers as a tree of elements.
 
 Documents that declare a document type or entities are refused: these can make a parser fetch files or fill the memory.
+Slips that are common in negotiation domains, and that the tools which write them read over, are mended: something
+before the XML declaration, no space between attributes, a bare & or <, an encoding that is not stated.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -11,6 +14,10 @@ from agents.negotiator.limits import FILE_BYTES_MAX, RefusedError
 
 DEPTH_MAX: Final = 64
 NODES_MAX: Final = 200_000
+
+DECLARATION: Final = re.compile(r"<\?xml\b[^>]*\?>")
+AMPERSAND: Final = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
+ATTRIBUTE: Final = re.compile(r"""=\s*(?:"[^"]*"|'[^']*')""")
 
 
 @dataclass(slots=True)
@@ -31,8 +38,9 @@ class Node:
             waiting.extend(reversed(node.children))
         return found
 
-    def first(self, tag: str) -> "Node | None":
-        return next(iter(self.every(tag)), None)
+    def children_of(self, tag: str) -> list["Node"]:
+        """The elements directly below that have the tag, in order."""
+        return [child for child in self.children if child.tag == tag]
 
 
 def parse(document: bytes, where: str) -> Node:
@@ -47,20 +55,27 @@ def parse(document: bytes, where: str) -> Node:
         return _parsed(document, where, encoding=None)
     except expat.ExpatError as error:
         failed = error
-    try:
-        # Old files are often in Latin-1 and do not say so.
-        text = document.decode("utf-8", "strict") if _is_utf8(document) else document.decode("latin-1")
-        return _parsed(text.encode(), where, encoding="utf-8")
-    except expat.ExpatError:
-        raise RefusedError(f"{where}: not XML: {failed}") from None
+    for text in (_text(document), _mended(_text(document))):
+        try:
+            return _parsed(text.encode("utf-8", "replace"), where, encoding="utf-8")
+        except expat.ExpatError:
+            continue
+    raise RefusedError(f"{where}: not XML: {failed}")
 
 
-def _is_utf8(document: bytes) -> bool:
-    try:
-        document.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _text(document: bytes) -> str:
+    """Old files are often in an encoding of Windows and do not say so."""
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return document.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return document.decode("latin-1")
+
+
+def _mended(text: str) -> str:
+    text = AMPERSAND.sub("&amp;", DECLARATION.sub("", text, count=1).strip())
+    return ATTRIBUTE.sub(lambda found: found[0].replace("<", "&lt;") + " ", text)
 
 
 def _parsed(document: bytes, where: str, *, encoding: str | None) -> Node:
