@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from config.errors import ConfigError, shown
+from config.errors import ConfigError, did_you_mean, shown
 from config.provider_rows import Dollars
 from config.settings import DAY_S, NegotiationSettings, configured_file
 from config.typed_yaml import decode, line_of
@@ -102,6 +102,8 @@ def load_policy(settings: NegotiationSettings, env: Mapping[str, str]) -> Policy
     path = settings.policy_file or configured_file(SHIPPED_FILE.name, env) or SHIPPED_FILE
     node = parse_nodes(path, read_text(path))
     policy = decode(path, node, Policy)
+    if path != SHIPPED_FILE:
+        policy = _with_shipped_rules(path, node, policy)
     _check_approvers(path, node, policy, ("approvers",), policy.approvers)
     for name, rule in policy.rules.items():
         _check_approvers(path, node, policy, ("rules", name, "approvers"), rule.approvers or ())
@@ -114,6 +116,19 @@ def load_policy(settings: NegotiationSettings, env: Mapping[str, str]) -> Policy
                 "approvers can never be reached; name more of them, or ask for fewer"
             )
     return policy
+
+
+def _with_shipped_rules(path: Path, node: Node, policy: Policy) -> Policy:
+    """`policy`, with the rules that ship for kinds of which it says nothing: a limit isn't lifted by leaving it out.
+
+    Raises:
+        ConfigError: a kind is as good as one that ships, misspelt.
+    """
+    shipped = decode(SHIPPED_FILE, parse_nodes(SHIPPED_FILE, read_text(SHIPPED_FILE)), Policy).rules
+    for name in policy.rules:
+        if name not in shipped and (hint := did_you_mean(name, shipped)):
+            raise ConfigError(f"`rules.{name}` in {path} line {line_of(node, ('rules', name))}: unknown kind{hint}")
+    return msgspec.structs.replace(policy, rules={**shipped, **policy.rules})
 
 
 def _check_approvers(

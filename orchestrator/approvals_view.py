@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from agents.approver.words import ending, moment, standing, vote_words
-from agents.cost_guard.report import dollars
+from agents.negotiator.gates import usd
 from bus.envelope import parse_time
 from orchestrator.approving import counted as counted
 from orchestrator.approving import send as send
@@ -127,7 +127,7 @@ def _row(approval: Approval, now_s: float, with_all: bool) -> list[str]:
     return [
         approval.approval_id,
         clean(request.kind),
-        "" if request.cost_nusd is None else dollars(request.cost_nusd),
+        "" if request.cost_nusd is None else usd(request.cost_nusd),
         f"{approval.quorum - approval.missing}/{approval.quorum}",
         left_words(approval.deadline, now_s) if approval.is_open else "",
         state,
@@ -141,7 +141,7 @@ def _pairs(approval: Approval, now_s: float) -> Iterator[tuple[str, str]]:
     yield "kind", request.kind
     for fact in request.facts:
         yield fact.label, fact.value
-    yield "costs", "nothing" if request.cost_nusd is None else f"{dollars(request.cost_nusd)} at most"
+    yield "costs", "nothing" if request.cost_nusd is None else f"{usd(request.cost_nusd)} at most"
     for reason in request.reasons:
         yield "asked because", reason
     if approval.is_open:

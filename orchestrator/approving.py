@@ -195,6 +195,8 @@ async def _typed_line() -> str:
 
 def _answer(reply: DecideReply) -> str:
     message = clean(reply.message)
+    if reply.outcome is DecideOutcome.TOO_LATE:
+        return f"too late, nothing was changed: {message}"
     if reply.outcome is DecideOutcome.NOT_ALLOWED:
         return f"{message} (you are {clean(cli_identity())})"
     return message

@@ -10,6 +10,7 @@ import msgspec
 from agents.negotiator.platforms.card import Card
 from bus import Bus
 from bus.cancelling import end
+from config.errors import did_you_mean
 from orchestrator.clean import clean
 from orchestrator.dealing import cards_for
 from orchestrator.negotiating import Answers, Course, course_of, served
@@ -78,7 +79,8 @@ def request_of(args: argparse.Namespace, cards: dict[str, Card]) -> NegotiationR
         raise UserError(f"--platforms is missing: name some of {', '.join(known)}")
     for name in args.platforms:
         if name not in known:
-            raise UserError(f"no rate card for {clean(name)!r}: there are cards for {', '.join(known)}")
+            hint = did_you_mean(name.lower(), known)
+            raise UserError(f"no rate card for {clean(name)!r}{hint or ': there are cards for ' + ', '.join(known)}")
         if args.platforms.count(name) > 1:
             raise UserError(f"platform {name} is named twice; name each once")
     budget = BUDGET_USD_DEFAULT if args.budget is None else args.budget
@@ -116,7 +118,7 @@ async def _follow(bus: Bus, task_id: str, args: argparse.Namespace) -> Course:
     course = await course_of(bus, task_id, until=lambda now: now.approval is not None, on_event=show)
     if course.approval is not None and not course.is_over:
         print_waiting(console, course.approval)
-        if args.no_wait:
+        if args.no_wait and not args.yes:
             return course
         course = await _decided(bus, course, args)
     print_ending(console, course)

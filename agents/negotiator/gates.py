@@ -27,6 +27,8 @@ PAUSE_S: Final = 0.05
 LEASE_S_MIN: Final = 1.0
 """For what is held in the last second of a day."""
 PAYMENTS_MAX: Final = PARTIES_MAX
+ONE_DEAL: Final = "one deal"
+CENT_NUSD: Final = NUSD_PER_USD // 100
 
 
 class GateError(BusError):
@@ -134,17 +136,18 @@ def refusal(budget: BudgetState, wanted_nusd: int) -> str:
     """Core: in words, which limit stands in the way, with the figures."""
     used = budget.spent_nusd + budget.reserved_nusd
     free = max(0, budget.stop_nusd - used)
-    return (
-        f"the limit of {usd(budget.limit_nusd)} for {limit_words(budget.limit)} stands in the way: "
-        f"{usd(wanted_nusd)} is more than the {usd(free)} that is left"
-    )
+    what = limit_words(budget.limit)
+    stands = f"the limit of {usd(budget.limit_nusd)} for {what} stands in the way"
+    if what == ONE_DEAL:
+        return f"{stands}: this one would cost up to {usd(wanted_nusd)}; ask for a smaller budget"
+    return f"{stands}: {usd(wanted_nusd)} is more than the {usd(free - free % CENT_NUSD)} that is left"
 
 
 def limit_words(name: str) -> str:
     """Core: `deals tiktok 2026-11-21` as people say it."""
     match name.split(" "):
         case ["deal", _, _]:
-            return "one deal"
+            return ONE_DEAL
         case ["deals", platform, day]:
             return f"deals with {platform} on {day}"
         case ["deals", day]:

@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.negotiator.domain import Agent, Domain, Issue, check
+from agents.negotiator.genius_kinds import (
+    counterpart,
+    folded,
+    is_blank,
+    is_linear,
+    name_of,
+    number_of,
+    value_of,
+)
 from agents.negotiator.limits import VALUES_MAX, RefusedError
 from agents.negotiator.xml_tree import Node, parse
 
@@ -20,47 +29,6 @@ REAL_VALUES: Final = (101, 41, 21, 11)
 REAL_OUTCOMES_MAX: Final = 200_000
 EVALUATION_LEAST: Final = 1e-5
 """Genius takes an issue whose largest evaluation is below this as worth nothing."""
-OTHER_KINDS: Final = ("nonlinear", "constraint")
-OTHER_TAGS: Final = ("ufun", "hyperRectangle", "ranks", "constraints")
-"""Of profiles that are no weighted sums."""
-
-
-def is_profile(root: Node) -> bool:
-    """Whether a document says what an agent wants; else it only says what is negotiated."""
-    return bool(root.every("weight")) or not is_linear(root) or _says_worth(root)
-
-
-def is_linear(root: Node) -> bool:
-    """Whether a document's utilities, if any, are weighted sums over issues."""
-    kind = root.attributes.get("type", "").strip().lower()
-    return kind not in OTHER_KINDS and not any(root.every(tag) for tag in OTHER_TAGS)
-
-
-def is_blank(root: Node) -> bool:
-    """Whether a document is a profile that was never filled in: it says of nothing what it is worth."""
-    return is_linear(root) and not _says_worth(root)
-
-
-def is_uncertain(root: Node) -> bool:
-    """Whether a profile is for agents that are told only an order of some outcomes, often a copy of a plain one."""
-    return root.attributes.get("type", "").strip().lower() == "uncertain"
-
-
-def fits(profile: Node, domain: Node) -> bool:
-    """Whether a profile speaks of the issues that `domain` states, by their names or else their numbers and values."""
-    stated, said = domain.every("issue"), profile.every("issue")
-    if len(stated) != len(said):
-        return False
-    by_index = {node.attributes.get("index"): node for node in said}
-    names = {_folded(node.attributes.get("name", "")) for node in said}
-    return all(
-        _folded(node.attributes.get("name", "")) in names
-        or (
-            (same := by_index.get(node.attributes.get("index"))) is not None
-            and (not (values := _values(node)) or bool(values & _values(same)))
-        )
-        for node in stated
-    )
 
 
 def from_genius(
@@ -81,7 +49,8 @@ def from_genius(
     for agent, root in roots.items():
         if not is_linear(root):
             raise RefusedError(
-                f"profile {agent!r} is not linear additive; only weighted sums over issues are understood"
+                f"profile {agent!r} is not linear additive (it has hyper-rectangles or constraints); "
+                "only weighted sums over issues are understood"
             )
     stated = next(iter(roots.values())) if domain is None else parse(domain, "domain file")
     warnings: list[str] = []
@@ -99,33 +68,12 @@ def from_genius(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """An issue, with the number that profiles know it by, and its values as numbers where they are."""
+    """An issue, with the name and number that profiles know it by, and its values as numbers where they are."""
 
     issue: Issue
+    name: str
     index: str
     numbers: tuple[float, ...] | None
-
-
-def _says_worth(root: Node) -> bool:
-    # Only right below an issue: in old domains, similarity functions deeper down have evaluations, too.
-    return any(
-        child.tag == "evaluator"
-        or (child.tag == "item" and child.attributes.get("evaluation", "null") != "null")
-        for issue in root.every("issue")
-        for child in issue.children
-    )
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-def _values(node: Node) -> set[str]:
-    return {_folded(_value(item)) for item in node.children_of("item")}
-
-
-def _value(item: Node) -> str:
-    return item.attributes.get("value", item.attributes.get("index", ""))
 
 
 def _issues(root: Node) -> list[Node]:
@@ -150,8 +98,16 @@ def _stated(root: Node, warnings: list[str]) -> list[Stated]:
     for number, node in enumerate(nodes, 1):
         name = node.attributes.get("name", "").strip() or f"issue {number}"
         if any(name == other.issue.name for other in found):
-            name = f"{name} ({node.attributes.get('index', number)})"
-        found.append(_issue(node, name, node.attributes.get("index", str(number)), steps, warnings))
+            name = f"{name} ({number})"
+        values, numbers = _values(node, f"issue {name!r}", steps, warnings)
+        found.append(
+            Stated(
+                issue=Issue(name=name, values=values),
+                name=node.attributes.get("name", ""),
+                index=number_of(node) or str(number),
+                numbers=numbers,
+            )
+        )
     return found
 
 
@@ -173,11 +129,12 @@ def _integers(node: Node) -> int:
     return int(high - low) + 1
 
 
-def _issue(node: Node, name: str, index: str, steps: int, warnings: list[str]) -> Stated:
-    where = f"issue {name!r}"
+def _values(
+    node: Node, where: str, steps: int, warnings: list[str]
+) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
+    """What an issue may be; also as numbers, if it has a range."""
     if items := node.children_of("item"):
-        values = tuple(dict.fromkeys(_value(item) for item in items))
-        return Stated(issue=Issue(name=name, values=values), index=index, numbers=None)
+        return tuple(dict.fromkeys(value_of(item) for item in items)), None
     if _kind(node) == "discrete":
         raise RefusedError(f"{where} has no <item>; a discrete issue needs at least one value")
     low, high = _bounds(node, where)
@@ -185,13 +142,11 @@ def _issue(node: Node, name: str, index: str, steps: int, warnings: list[str]) -
         if high - low >= VALUES_MAX:
             raise RefusedError(f"{where} has {high - low + 1:.0f} values; at most {VALUES_MAX}")
         numbers = tuple(float(value) for value in range(round(low), round(high) + 1))
-        values = tuple(str(round(value)) for value in numbers)
-    else:
-        steps = 1 if high <= low else steps
-        warnings.append(f"{where} is real: looked at in {steps} values from {low:g} to {high:g}")
-        numbers = tuple(low + (high - low) * step / max(steps - 1, 1) for step in range(steps))
-        values = tuple(f"{value:.12g}" for value in numbers)
-    return Stated(issue=Issue(name=name, values=values), index=index, numbers=numbers)
+        return tuple(str(round(value)) for value in numbers), numbers
+    steps = 1 if high <= low else steps
+    warnings.append(f"{where} is real: looked at in {steps} values from {low:g} to {high:g}")
+    numbers = tuple(low + (high - low) * step / max(steps - 1, 1) for step in range(steps))
+    return tuple(f"{value:.12g}" for value in numbers), numbers
 
 
 def _bounds(node: Node, where: str) -> tuple[float, float]:
@@ -229,9 +184,7 @@ def _agent(name: str, root: Node, issues: list[Stated], warnings: list[str]) -> 
         node = _said(stated, nodes, where, warnings)
         factors[stated.issue.name] = _weight(node, weights, len(issues), where, warnings)
         utilities[stated.issue.name] = _worth(node, stated, f"{where}, issue {stated.issue.name!r}", warnings)
-    for discount in root.every("discount_factor")[-1:]:
-        if (factor := discount.attributes.get("value", "1").strip()).strip("0") not in ("", ".", "1", "1."):
-            warnings.append(f"{where}: discount factor {factor[:20]} is ignored")
+    _discount(root, where, warnings)
     agent = Agent(
         name=name, disagreement=_reservation(root, where), issue_weights=factors, utilities=utilities
     )
@@ -240,25 +193,27 @@ def _agent(name: str, root: Node, issues: list[Stated], warnings: list[str]) -> 
 
 
 def _said(stated: Stated, nodes: list[Node], where: str, warnings: list[str]) -> Node:
-    """The issue of a profile that is the `stated` one: by its number, as in Genius, if its name or its values agree."""
+    """The issue of a profile that is the `stated` one."""
     name = stated.issue.name
-    same = [node for node in nodes if node.attributes.get("index", "") == stated.index]
-    named = [node for node in nodes if _folded(node.attributes.get("name", "")) == _folded(name)]
-    for node in same:
-        if node in named or not named:
-            break
-    else:
-        same = named
-    if not same:
+    values = {folded(value) for value in stated.issue.values} if stated.numbers is None else set()
+    node = counterpart(stated.index, stated.name, values, nodes)
+    if node is None:
         raise RefusedError(f"{where} says nothing of issue {name!r}")
-    node = same[-1]
-    if node not in named:
-        warnings.append(
-            f"{where}: issue {name!r} is called {node.attributes.get('name', '')!r}; known by its number"
-        )
-        if stated.numbers is None and not _values(node) & {_folded(value) for value in stated.issue.values}:
-            raise RefusedError(f"{where} says nothing of issue {name!r}, nor of any of its values")
+    if name_of(node) != folded(stated.name):
+        called = node.attributes.get("name", "")
+        warnings.append(f"{where}: issue {name!r} is called {called!r} there; known by its number")
     return node
+
+
+def _discount(root: Node, where: str, warnings: list[str]) -> None:
+    for node in root.every("discount_factor")[-1:]:
+        stated = node.attributes.get("value", "1").strip()
+        try:
+            is_none = float(stated) in (0, 1)
+        except ValueError:
+            is_none = False
+        if not is_none:
+            warnings.append(f"{where}: discount factor {stated[:20]} is ignored")
 
 
 def _reservation(root: Node, where: str) -> float:
@@ -303,19 +258,17 @@ def _worth(node: Node, stated: Stated, where: str, warnings: list[str]) -> list[
 
 def _evaluations(items: list[Node], stated: Stated, where: str, warnings: list[str]) -> list[float]:
     by_value = {
-        _value(item): _number(item.attributes["evaluation"], f"{where}: evaluation of {_value(item)!r}")
+        value_of(item): _number(item.attributes["evaluation"], f"{where}: evaluation of {value_of(item)!r}")
         for item in items
         if item.attributes["evaluation"] != "null"
     }
-    by_folded = {_folded(value): number for value, number in by_value.items()}
+    by_folded = {folded(value): number for value, number in by_value.items()}
     largest = max(by_value.values(), default=0.0)
-    if missing := [value for value in stated.issue.values if _folded(value) not in by_folded]:
+    if missing := [value for value in stated.issue.values if folded(value) not in by_folded]:
         warnings.append(f"{where}: no evaluation of {missing[0]!r}; taken as 0")
     if largest < EVALUATION_LEAST:
         return [0.0] * len(stated.issue.values)
-    return [
-        by_value.get(value, by_folded.get(_folded(value), 0.0)) / largest for value in stated.issue.values
-    ]
+    return [by_value.get(value, by_folded.get(folded(value), 0.0)) / largest for value in stated.issue.values]
 
 
 def _evaluated(evaluator: Node, value: float, lowest: float, where: str) -> float:
@@ -357,5 +310,5 @@ def _warn_of_cap(agent: Agent, warnings: list[str]) -> None:
         most += agent.issue_weights[name] * max(numbers)
     if most > 1 + 1e-6:
         warnings.append(
-            f"profile {agent.name!r}: its utilities reach {most:.4g}; Genius would cut them off at 1, here they go on"
+            f"profile {agent.name!r}: its utilities reach {most:.6g}; Genius would cut them off at 1, here they go on"
         )

@@ -51,9 +51,16 @@ def parse(document: bytes, where: str) -> Node:
     """
     if len(document) > FILE_BYTES_MAX:
         raise RefusedError(f"{where}: {len(document)} bytes; at most {FILE_BYTES_MAX}")
+    failed: Exception
     try:
         return _parsed(document, where, encoding=None)
-    except expat.ExpatError as error:
+    except RefusedError:
+        raise
+    except (
+        expat.ExpatError,
+        LookupError,
+        ValueError,
+    ) as error:  # the latter two: of the encoding that it states
         failed = error
     for text in (_text(document), _mended(_text(document))):
         try:

@@ -187,7 +187,9 @@ def _policy(loaded: "Loaded") -> list[Check]:
         policy = policy_for(loaded.settings, os.environ)
         who = ", ".join(policy.approvers)
         fix = "" if who else "name people under `approvers:` in your approval_policy.yaml"
-        found = f"version {policy.version}; approvers: {who or 'nobody'}"
+        most = policy.rule("deal").day_usd_max
+        limit = f"deals at most ${most:,.2f} a day" if most is not None else "no limit on deals of a day"
+        found = f"version {policy.version}; approvers: {who or 'nobody'}; {limit}"
         checks.append(Check("approvals", "ok" if who else "warning", found, fix))
     except ConfigError as error:
         checks.append(Check("approvals", "problem", str(error), "correct it"))

@@ -45,11 +45,21 @@ def test_a_rule_takes_from_the_whole_what_it_does_not_say(tmp_path: Path) -> Non
     assert stated.known["alice"] == ("slack:U1", "cli:alice")
 
 
+def test_limits_that_ship_hold_where_a_policy_has_no_rule_for_deals(tmp_path: Path) -> None:
+    shipped = load_policy(NegotiationSettings(), {"HOME": "/nowhere"}).rule("deal")
+    for text in ('version: "2"\n', 'version: "2"\nrules:\n  post: {ask_always: true}\n'):
+        rule = policy(tmp_path, text).rule("deal")
+        assert (rule.ask_above_usd, rule.day_usd_max) == (shipped.ask_above_usd, shipped.day_usd_max)
+    own = policy(tmp_path, 'version: "2"\nrules:\n  deal: {day_usd_max: 7}\n').rule("deal")
+    assert (own.day_usd_max, own.ask_above_usd) == (Dollars(7), None)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("version: 1\n", "line 1: found 1, expected a text (a number needs quotes)"),
         ('version: "1"\napprovers: [bob]\n', "line 2: nobody under `people` is called `bob`"),
+        ('version: "1"\nrules:\n  dael: {}\n', "line 3: unknown kind; did you mean `deal`?"),
         ('version: "1"\nrules:\n  deal:\n    quorom: 3\n', "line 4; did you mean `quorum`?"),
         ('version: "1"\npeople:\n  a: ["x:1"]\n', "expected an identity such as slack:U024BE7LH"),
         ('version: "1"\nrules:\n  deal:\n    ask_above_usd: -3\n', "found -3, expected dollars from 0"),

@@ -114,7 +114,11 @@ def _named(silent: Mapping[str, str]) -> str:
 
 def _range(interval: Interval) -> str:
     share = f"{interval.level:.0%}"
-    return f"${interval.mean:,.2f}, with {share} between ${interval.low:,.2f} and ${interval.high:,.2f}"
+    return f"{_dollars(interval.mean)}, with {share} between {_dollars(interval.low)} and {_dollars(interval.high)}"
+
+
+def _dollars(amount: float) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
 
 
 def _cut(text: str, chars: int) -> str:

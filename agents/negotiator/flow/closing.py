@@ -82,7 +82,7 @@ class Closer:
                     cycle=proposed.cycle,
                 )
             case ApprovalExpired(deadline=deadline):
-                why = f"nobody decided by {deadline}"
+                why = f"nobody decided by {deadline[:19]}Z"
             case ApprovalWithdrawn(why=why):
                 pass
         await give_back(self.bus, proposed.payments, envelope.task_id)

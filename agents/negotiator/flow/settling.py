@@ -35,14 +35,12 @@ def settle(
     positions: Mapping[str, PositionStated],
     cards: Mapping[str, Card],
     *,
-    task_id: str,
     time_s: float,
 ) -> Settlement | NoDeal:
     """The deal between those who stated a position, or who prevents one.
 
     Args:
         positions: by party.
-        task_id: the same task, the same draws for revenue.
         time_s: for the solver.
 
     Raises:
@@ -64,7 +62,8 @@ def settle(
         cards=cards,
         platforms=[position.party for position in present if position.party != HOUSE],
         budget_nusd=request.budget_nusd,
-        task_id=task_id,
+        # The same question, the same draws: a likelihood near a limit must not depend on luck.
+        task_id=f"{' '.join(sorted(request.platforms))} {request.budget_nusd}",
     )
     return Settlement(
         certificate=found,

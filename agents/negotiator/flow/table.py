@@ -102,9 +102,7 @@ class Table:
             return nothing("stopped", why)
         left_s = min(SOLVE_S_MAX, max(SOLVE_S_MIN, began_s + MACHINE_S - AFTER_S - time.time()))
         try:
-            settled = await asyncio.to_thread(
-                settle, event, positions, self.cards, task_id=envelope.task_id, time_s=left_s
-            )
+            settled = await asyncio.to_thread(settle, event, positions, self.cards, time_s=left_s)
         except RefusedError as error:
             return nothing("refused", str(error))
         if isinstance(settled, NoDeal):

@@ -27,5 +27,6 @@ advertise. A pricing model that a card doesn't take costs that platform ten budg
 Click and conversion rates are uncertain: CTR ~ Beta(½ + clicks, ½ + impressions − clicks) and
 CVR ~ Beta(½ + conversions, ½ + clicks − conversions). Positions state utilities under equally likely scenarios of them.
 
-What a format or a head start is worth stands on the cards in US dollars for 1,000 US dollars of budget.
+What a format or a head start is worth stands on the cards in US dollars for 1,000 US dollars of budget, as far as
+the platform (for us: all platforms) can deliver for it.
 """

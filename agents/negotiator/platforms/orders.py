@@ -3,14 +3,14 @@
 All in integer nano-USD. What is paid is rounded up, and never more than the part; the parts never more than the budget.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.platforms.card import Card, card_of
 from agents.negotiator.platforms.posteriors import ctr_of, cvr_of
-from agents.negotiator.platforms.pricing import Pricing, Terms, read_terms
+from agents.negotiator.platforms.pricing import PRICINGS, Pricing, Terms, read_terms
 from schemas.deal import Deal
 from schemas.llm import NUSD_PER_USD
 from schemas.negotiation import HOUSE, Payment
@@ -18,6 +18,8 @@ from schemas.negotiation import HOUSE, Payment
 TERMS: Final = "terms"
 """The issue about money."""
 PER_MILLE: Final = 1_000
+WHOLE: Final = 100
+"""Percent of the budget."""
 
 _UNITS: Final = {
     Pricing.CPM: "impressions",
@@ -103,6 +105,21 @@ def orders_of(terms: Terms, cards: Mapping[str, Card], budget_nusd: int) -> dict
             raise RefusedError(f"{name} doesn't take {terms.pricing}; its card has no rate for it")
         orders[name] = order
     return orders
+
+
+def campaign_nusd(card: Card, cards: Mapping[str, Card], platforms: Sequence[str], budget_nusd: int) -> int:
+    """How much of the budget can come to a platform at all, or to all of them for our own card: what formats and head
+    starts are worth counts for so much money."""
+    value = value_of(cards)
+    names = platforms if card.kind == "house" else (card.name,)
+    total = 0
+    for name in names:
+        orders = (
+            order_of(card_of(cards, name), pricing, 0, WHOLE, value_usd=value, budget_nusd=budget_nusd)
+            for pricing in PRICINGS
+        )
+        total += max((order.most_nusd for order in orders if order is not None), default=0)
+    return min(budget_nusd, total)
 
 
 def value_of(cards: Mapping[str, Card]) -> float:

@@ -11,7 +11,7 @@ from agents.negotiator.limits import RefusedError
 from agents.negotiator.platforms.card import ByDays, Card, card_of
 from agents.negotiator.platforms.economics import Result, expected
 from agents.negotiator.platforms.issues import FORMAT, HEAD_START, read_head_start
-from agents.negotiator.platforms.orders import TERMS, Order, order_of, value_of
+from agents.negotiator.platforms.orders import TERMS, Order, campaign_nusd, order_of, value_of
 from agents.negotiator.platforms.posteriors import Rates, scenarios_of
 from agents.negotiator.platforms.pricing import Pricing, Terms, read_terms
 from agents.negotiator.platforms.words import position_words
@@ -47,16 +47,16 @@ def position_of(
         RefusedError: a card is missing, or an issue is none of ours.
     """
     card = card_of(cards, party)
-    budget_usd = budget_nusd / NUSD_PER_USD
+    campaign_usd = campaign_nusd(card, cards, platforms, budget_nusd) / NUSD_PER_USD
     utilities: dict[str, Floats] = {}
     for issue in issues:
         match issue.name:
             case "terms":
                 utilities[TERMS] = _terms_worth(card, cards, issue, platforms, budget_nusd)
             case "format":
-                utilities[FORMAT] = _format_worth(card, issue, budget_usd)
+                utilities[FORMAT] = _format_worth(card, issue, campaign_usd)
             case "head_start":
-                utilities[HEAD_START] = _head_start_worth(card, issue, budget_usd)
+                utilities[HEAD_START] = _head_start_worth(card, issue, campaign_usd)
             case other:
                 raise RefusedError(
                     f"issue {other!r}: rate cards say nothing of it; they know terms, format, head_start"
@@ -184,16 +184,16 @@ def results_of(
     return joined, np.array(columns, dtype=np.int64), [orders[key] for key in ranked]
 
 
-def _format_worth(card: Card, issue: IssueStated, budget_usd: float) -> Floats:
+def _format_worth(card: Card, issue: IssueStated, campaign_usd: float) -> Floats:
     """(1, values)."""
     worth = [card.formats.get(value, card.other_formats) for value in issue.values]
-    return np.array([worth]) * (budget_usd / WORTH_PER_USD)
+    return np.array([worth]) * (campaign_usd / WORTH_PER_USD)
 
 
-def _head_start_worth(card: Card, issue: IssueStated, budget_usd: float) -> Floats:
+def _head_start_worth(card: Card, issue: IssueStated, campaign_usd: float) -> Floats:
     """(1, values)."""
     return np.array([[head_start_worth(card, value) for value in issue.values]]) * (
-        budget_usd / WORTH_PER_USD
+        campaign_usd / WORTH_PER_USD
     )
 
 

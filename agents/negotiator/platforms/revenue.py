@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agents.negotiator.platforms.card import Card, card_of
 from agents.negotiator.platforms.economics import Result, expected
 from agents.negotiator.platforms.issues import FORMAT, HEAD_START
-from agents.negotiator.platforms.orders import Order, orders_of, terms_in, value_of
+from agents.negotiator.platforms.orders import Order, campaign_nusd, orders_of, terms_in, value_of
 from agents.negotiator.platforms.positions import WORTH_PER_USD, head_start_worth
 from agents.negotiator.platforms.posteriors import RATE_LEAST, Rates, draws_of
 from agents.negotiator.platforms.pricing import Pricing
@@ -134,8 +134,16 @@ def gains_of(
     value = value_of(cards)
     parties = (HOUSE, *platforms)
     ordered = [orders_of(terms_in(deal), cards, budget_nusd) for deal in deals]
+    counts = {
+        name: campaign_nusd(card_of(cards, name), cards, platforms, budget_nusd) / NUSD_PER_USD
+        for name in parties
+    }
     fixed = [
-        {name: _fixed_worth(card_of(cards, name), deal, budget_nusd) for name in parties} for deal in deals
+        {
+            name: _fixed_worth(card_of(cards, name), deal, counts[name]) if _has_part(name, orders) else 0.0
+            for name in parties
+        }
+        for deal, orders in zip(deals, ordered, strict=True)
     ]
     mean = [{name: np.full(draws, worth[name]) for name in parties} for worth in fixed]
     real = [{name: np.full(draws, worth[name]) for name in parties} for worth in fixed]
@@ -153,11 +161,17 @@ def gains_of(
     return [Gains(expected=thought, realised=happened) for thought, happened in zip(mean, real, strict=True)]
 
 
-def _fixed_worth(card: Card, deal: Deal, budget_nusd: int) -> float:
+def _fixed_worth(card: Card, deal: Deal, campaign_usd: float) -> float:
     """Of format and head start, in US dollars."""
     worth = card.formats.get(deal[FORMAT], card.other_formats) if FORMAT in deal else 0.0
     worth += head_start_worth(card, deal[HEAD_START]) if HEAD_START in deal else 0.0
-    return worth * budget_nusd / NUSD_PER_USD / WORTH_PER_USD
+    return worth * campaign_usd / WORTH_PER_USD
+
+
+def _has_part(name: str, orders: Mapping[str, Order]) -> bool:
+    """Whether a platform delivers anything; whether any does, for ourselves."""
+    delivering = {platform for platform, order in orders.items() if order.volume}
+    return bool(delivering) if name == HOUSE else name in delivering
 
 
 def _results(

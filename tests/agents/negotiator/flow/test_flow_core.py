@@ -204,7 +204,7 @@ def test_what_people_see_says_money_terms_and_why_they_are_asked() -> None:
     assert card.reasons == proposed.approval_reasons
     told = {fact.label: fact.value for fact in card.facts}
     assert told["tiktok"] == "at most $600.00 for 92,307 impressions: CPM $6.50"
-    assert "between $-60.00 and $450.00" in told["We gain, as it may turn out"]
+    assert "between -$60.00 and $450.00" in told["We gain, as it may turn out"]
 
 
 def test_the_longest_names_still_make_a_card_that_can_be_sent() -> None:
