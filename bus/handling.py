@@ -216,6 +216,9 @@ class Handling:
             await self._commit(hand, envelope, outputs)
 
     async def _commit(self, hand: InHand, envelope: Envelope, outputs: Outputs) -> None:
+        if envelope.task_id in self._parts.cancellations and not self.subscription.is_projection:
+            await self.answer(hand, ACK)  # called off while the handler ran, or was frozen
+            return
         events: Sequence[Event]
         if outputs is None:
             events = ()

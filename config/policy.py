@@ -127,7 +127,9 @@ def _with_shipped_rules(path: Path, node: Node, policy: Policy) -> Policy:
     shipped = decode(SHIPPED_FILE, parse_nodes(SHIPPED_FILE, read_text(SHIPPED_FILE)), Policy).rules
     for name in policy.rules:
         if name not in shipped and (hint := did_you_mean(name, shipped)):
-            raise ConfigError(f"`rules.{name}` in {path} line {line_of(node, ('rules', name))}: unknown kind{hint}")
+            raise ConfigError(
+                f"`rules.{name}` in {path} line {line_of(node, ('rules', name))}: unknown kind{hint}"
+            )
     return msgspec.structs.replace(policy, rules={**shipped, **policy.rules})
 
 

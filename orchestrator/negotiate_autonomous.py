@@ -7,13 +7,23 @@ from typing import Final
 
 import msgspec
 
-from agents.negotiator.cycles.programme import Patience, check_interval, check_name, programme_name
+from agents.negotiator.cycles.programme import (
+    Patience,
+    check_interval,
+    check_name,
+    programme_name,
+    programmes,
+)
 from agents.negotiator.cycles.runner import Runner
 from agents.negotiator.gates import usd
+from bus import Bus
+from bus.cancelling import end
+from bus.envelope import now_text
+from orchestrator.chores import start
 from orchestrator.clean import clean
 from orchestrator.dealing import cards_for
 from orchestrator.negotiate_single import request_of
-from orchestrator.negotiating import served
+from orchestrator.negotiating import course_of, served
 from orchestrator.shell import EXIT_OK, UserError, bus_for, load_settings, stop_signals
 from schemas.negotiation import CycleRecord, NegotiationRequested, Programme
 
@@ -21,6 +31,8 @@ CYCLES_MAX: Final = 1_000_000
 NEVER: Final = 10**9
 IDENTICAL_MAX: Final = 3
 EXIT_PAUSED: Final = 1
+STANDBY_S: Final = 2.0
+"""Without the lead for so long, somebody else has it."""
 
 
 async def run_autonomous(args: argparse.Namespace) -> int:
@@ -38,14 +50,23 @@ async def run_autonomous(args: argparse.Namespace) -> int:
         bus_for(loaded, role="negotiate", source="labverse/negotiate") as bus,
         served(bus, loaded.settings, programme.request.models),
     ):
-        printer = _Printer(stop, cycles, as_json=args.json)
+        known = await _known(bus, programme.name)
+        if known is not None and known.paused_why:
+            print(_paused(known), file=sys.stderr)
+            if cycles != NEVER:
+                return EXIT_PAUSED
+        printer = _Printer(bus, stop, cycles, as_json=args.json)
         runner = Runner(bus=bus, programme=programme, tell=printer.tell, patience=patience)
         print(
             f"programme {programme.name}: a cycle every {programme.interval_s:g} s; Ctrl-C ends it here, "
             "`labverse negotiations stop` everywhere",
             file=sys.stderr,
         )
-        await runner.run(stop)
+        standing_by = start(_say_standby(runner), "say who leads")
+        try:
+            await runner.run(stop)
+        finally:
+            await end((standing_by, *printer.watching))
     return EXIT_PAUSED if printer.is_paused else EXIT_OK
 
 
@@ -73,15 +94,42 @@ def _cycles(stated: int | None) -> int:
     return stated
 
 
-class _Printer:
-    """Prints a line a cycle, and ends the command after so many of them."""
+async def _known(bus: Bus, name: str) -> Programme | None:
+    bucket = programmes(bus)
+    await bucket.ensure()
+    found = await bucket.get(name)
+    return found[0] if found else None
 
-    def __init__(self, stop: asyncio.Event, cycles: int, *, as_json: bool) -> None:
+
+def _paused(programme: Programme) -> str:
+    return (
+        f"labverse: it pauses: {clean(programme.paused_why)}; "
+        f"labverse negotiations resume {programme.name} lets it go on"
+    )
+
+
+async def _say_standby(runner: Runner) -> None:
+    """Say so when another node leads."""
+    try:
+        async with asyncio.timeout(STANDBY_S):
+            await runner.is_leading.wait()
+    except TimeoutError:
+        known = await _known(runner.bus, runner.programme.name)
+        who = f" ({clean(known.leader)})" if known and known.leader else ""
+        print(f"another node{who} leads: this one stands by", file=sys.stderr)
+
+
+class _Printer:
+    """Prints a line a cycle and what it waits for, and ends the command after so many of them."""
+
+    def __init__(self, bus: Bus, stop: asyncio.Event, cycles: int, *, as_json: bool) -> None:
+        self._bus = bus
         self._stop = stop
         self._left = cycles
         self._waits = cycles == NEVER
         self._as_json = as_json
         self.is_paused = False
+        self.watching: set[asyncio.Task[None]] = set()
 
     def tell(self, record: CycleRecord, programme: Programme) -> None:
         if self._as_json:
@@ -89,12 +137,12 @@ class _Printer:
             print(msgspec.json.encode(answer).decode(), flush=True)
         else:
             print(clean(line_of(record)), flush=True)
+        if record.state == "running":
+            watching = start(self._say_waiting(record.task_id), f"watch {record.task_id}")
+            self.watching.add(watching)
+            watching.add_done_callback(self.watching.discard)
         if programme.paused_why:
-            print(
-                f"labverse: it pauses: {clean(programme.paused_why)}; "
-                f"labverse negotiations resume {programme.name} lets it go on",
-                file=sys.stderr,
-            )
+            print(_paused(programme), file=sys.stderr)
             if not self._waits:  # for so many cycles: there won't be any more
                 self.is_paused = True
                 self._stop.set()
@@ -103,9 +151,22 @@ class _Printer:
             if self._left <= 0:
                 self._stop.set()
 
+    async def _say_waiting(self, task_id: str) -> None:
+        """Say that a person must decide, and how."""
+        course = await course_of(
+            self._bus, task_id, until=lambda now: now.approval is not None, on_event=lambda *_: None
+        )
+        if course.approval is not None and not course.is_over:
+            print(
+                f"it waits for a person: labverse approve {course.approval.approval_id} (or veto); "
+                f"cycles are skipped until then, or until {course.approval.deadline[:16]}Z",
+                file=sys.stderr,
+                flush=True,
+            )
+
 
 def line_of(record: CycleRecord) -> str:
-    """One cycle in one line."""
+    """One cycle in one line, with the time at which this is said."""
     amount = f" at most {usd(record.amount_nusd)}" if record.amount_nusd else ""
     why = f": {record.why}" if record.why else ""
-    return f"{record.at[:19]}Z  cycle {record.number}  {record.state}{amount}{why}  ({record.task_id})"
+    return f"{now_text()[:19]}Z  cycle {record.number}  {record.state}{amount}{why}  ({record.task_id})"

@@ -80,7 +80,9 @@ def request_of(args: argparse.Namespace, cards: dict[str, Card]) -> NegotiationR
     for name in args.platforms:
         if name not in known:
             hint = did_you_mean(name.lower(), known)
-            raise UserError(f"no rate card for {clean(name)!r}{hint or ': there are cards for ' + ', '.join(known)}")
+            raise UserError(
+                f"no rate card for {clean(name)!r}{hint or ': there are cards for ' + ', '.join(known)}"
+            )
         if args.platforms.count(name) > 1:
             raise UserError(f"platform {name} is named twice; name each once")
     budget = BUDGET_USD_DEFAULT if args.budget is None else args.budget

@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.negotiator.highs import warm
+from agents.negotiator.flow.rehearsal import rehearse
 from bus import Bus
 from bus.budget import Budget
 from config.settings import Settings
+from orchestrator.dealing import cards_for
 from orchestrator.follow import follow
 from orchestrator.roster import NEGOTIATION_KINDS, agents_on
 from orchestrator.shell import UserError
@@ -138,7 +139,9 @@ async def served(bus: Bus, settings: Settings, models: Models = Models.NONE) -> 
                 )
             await stack.enter_async_context(agents_on(bus, settings, kinds, grace_s=GRACE_S))
             # A negotiation's time counts from its request: what starts slowly is ready before.
-            await asyncio.gather(asyncio.to_thread(warm), Budget(bus).state(timeout_s=READY_S))
+            await asyncio.gather(
+                asyncio.to_thread(rehearse, cards_for(settings)), Budget(bus).state(timeout_s=READY_S)
+            )
         yield ours
 
 

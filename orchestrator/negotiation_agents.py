@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
 from agents.approver import Approver, Terms
 from agents.negotiator import switch
@@ -19,6 +20,10 @@ from config.policy import Policy
 from config.settings import Settings
 from orchestrator.chores import start
 from orchestrator.dealing import cards_for, deal_policy, policy_for
+from orchestrator.shell import UserError
+
+DEADLINE_SHARE_MAX: Final = 0.9
+"""Of the age at which the stream forgets events."""
 
 Run = Callable[[Subscription], Awaitable[None]]
 
@@ -58,9 +63,27 @@ async def run_approver(bus: Bus, settings: Settings, run: Run, stack: AsyncExitS
         ConfigError: the policy can't be read.
     """
     policy = policy_for(settings, os.environ)
+    check_deadlines(policy, settings)
     approver = Approver(bus=bus, people=policy.known, policy=lambda kind: terms_of(policy, kind))
     await stack.enter_async_context(approver.serving())
     await run(approver.subscription())
+
+
+def check_deadlines(policy: Policy, settings: Settings) -> None:
+    """Refuse approvals that would wait longer than the stream keeps what they are about.
+
+    Raises:
+        UserError: a kind's deadline is too late.
+    """
+    most_s = settings.bus.stream_age_max_s * DEADLINE_SHARE_MAX
+    for kind in (*policy.rules, "other"):
+        deadline_s = policy.rule(kind).deadline_s or 0.0
+        if deadline_s > most_s:
+            raise UserError(
+                f"the policy lets approvals of {kind!r} wait for {deadline_s:g} s, and events are kept for "
+                f"{settings.bus.stream_age_max_s:g} s: set deadline_s to {most_s:g} at most, "
+                "or raise bus.stream_age_max_s"
+            )
 
 
 def terms_of(policy: Policy, kind: str) -> Terms:
@@ -87,7 +110,6 @@ async def run_messenger(bus: Bus, settings: Settings, stack: AsyncExitStack) -> 
     """
     from agents.messenger import Messenger
     from bus import PermanentError
-    from orchestrator.shell import UserError
     from orchestrator.slack.chat import SlackChat
     from orchestrator.slack.client import SlackClient
 

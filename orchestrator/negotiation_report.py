@@ -156,7 +156,8 @@ def print_ending(console: "Console", course: "Course") -> None:
             for party, why in silent.items():
                 _say(console, f"silent: {clean(party)}, {clean(why)}")
         case None:
-            _say(console, clean(course.failed or "not over yet"), style="bold red" if course.failed else "")
+            later = f"not over yet: labverse negotiations show {course.task_id} tells"
+            _say(console, clean(course.failed or later), style="bold red" if course.failed else "")
 
 
 def dollars(amount: float) -> str:

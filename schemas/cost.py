@@ -15,6 +15,7 @@ from schemas.llm import BudgetState, Token, Usage
 
 BOOKED_TOGETHER_MAX: Final = 200
 GATES_MAX: Final = 16
+OVER: Final = "over"
 GATE_CHARS_MAX: Final = 96
 
 Nusd = Annotated[int, Meta(ge=0, le=10**18)]
@@ -110,6 +111,7 @@ class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     task_limit_nusd: Nusd | None = None
     wait_until: str = ""
     gates: Annotated[tuple[Gate, ...], Meta(max_length=GATES_MAX)] = ()
+    not_after: str = ""
 
 
 class ReserveReply(msgspec.Struct, frozen=True, kw_only=True):

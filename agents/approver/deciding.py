@@ -149,7 +149,11 @@ def _delegate(
         via=request.via,
     )
     approval = msgspec.structs.replace(approval, delegations=(*approval.delegations, handed))
-    return Decision(approval, DecideOutcome.COUNTED, f"{handed.to} may vote for {handed.who} from now on: who of both speaks first counts")
+    return Decision(
+        approval,
+        DecideOutcome.COUNTED,
+        f"{handed.to} may vote for {handed.who} from now on: who of both speaks first counts",
+    )
 
 
 def _why_not(approval: Approval, to: str, right: Right, people: People, now_s: float) -> str:

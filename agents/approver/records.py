@@ -140,7 +140,9 @@ class Records:
         Raises:
             BusError: it can't be read or written.
         """
-        key = derive_id(approval.request.about, BUCKET)
+        # Of one kind, by one source: nobody withdraws what somebody else has asked for.
+        request = approval.request
+        key = derive_id(f"{request.kind}\n{approval.requested_by}\n{request.about}", BUCKET)
         mine = Newest(approval_id=approval.approval_id, requested_at=approval.requested_at)
         for _ in range(CONFLICTS_MAX):
             stored = await self._newest.get(key)

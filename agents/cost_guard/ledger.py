@@ -16,7 +16,8 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from schemas.cost import CallRecord, Gate, Outcome, ReserveRequest
+from bus.envelope import parse_time
+from schemas.cost import OVER, CallRecord, Gate, Outcome, ReserveRequest
 from schemas.llm import BudgetState
 
 OPEN_MAX: Final = 10_000
@@ -204,6 +205,8 @@ class Ledger:
             parts[gate.name] = parts.get(gate.name, 0) + part
         if not request.want_nusd:
             return Granted(0)
+        if request.not_after and now_s >= parse_time(request.not_after):
+            return Refused(_over(), may_fit_later=False)
         is_full = sum(bool(held.gates) for held in state.open.values()) >= GATED_MAX
         blocking: BudgetState | None = None
         for gate in request.gates:
@@ -450,6 +453,10 @@ def _gated(
         on_expiry="release",
         gates=parts,
     )
+
+
+def _over() -> BudgetState:
+    return BudgetState(limit=OVER, limit_nusd=0, stop_nusd=0, spent_nusd=0, reserved_nusd=0)
 
 
 def month_of(now_s: float) -> str:

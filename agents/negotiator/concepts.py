@@ -20,6 +20,8 @@ Concept = Literal["regret", "nash", "kalai_smorodinsky", "egalitarian", "utilita
 RegretKind = Literal["relative", "absolute"]
 CONCEPTS: Final[tuple[Concept, ...]] = get_args(Concept)
 
+LOG_MAX: Final = 700.0
+"""Of a product of gains; what is more counts as this much."""
 TIE: Final = 1e-9
 """Values less apart than this, as a part of what they can range over, are tied."""
 
@@ -146,8 +148,9 @@ def values_of(concept: Concept, utilities: Floats, terms: Terms) -> Floats:
                 return np.maximum(worst, 0.0)
     if concept == "utilitarian":
         return merits(concept, utilities, terms)[0][0]
-    gains = np.maximum(utilities - terms.disagreement[:, None], 0.0)
-    product: Floats = np.prod(
-        np.where(terms.weight[:, None] > 0, gains, 1.0) ** terms.weight[:, None], axis=0
-    )
-    return product
+    # By logarithms: a weight of 200 takes a product out of what a float can hold.
+    counted = terms.weight > 0
+    gains = np.maximum(utilities - terms.disagreement[:, None], 0.0)[counted]
+    logs = np.log(np.where(gains > 0, gains, 1.0))
+    product: Floats = np.exp(np.minimum(terms.weight[counted] @ logs, LOG_MAX))
+    return np.where((gains > 0).all(axis=0), product, 0.0)

@@ -48,6 +48,13 @@ from agents.negotiator.limits import (
 
 PROBABILITY_TOLERANCE: Final = 1e-6
 DEPTH_MAX: Final = 12
+_OPENING: Final = (
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+)
+_CLOSING: Final = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 Floats = NDArray[np.float64]
 Utilities = dict[str, dict[str, float] | list[float]]
@@ -255,8 +262,14 @@ def _yaml(text: str) -> object:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         # A few aliases of aliases unfold to billions of nodes.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=loader)):
-            raise RefusedError("the file uses YAML aliases (*name); write things out")
+        depth = 0
+        for token in yaml.scan(text, Loader=loader):
+            if isinstance(token, yaml.AliasToken):
+                raise RefusedError("the file uses YAML aliases (*name); write things out")
+            # Counted before it is loaded: the C parser recurses, and dies of what is nested too deeply.
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if depth > DEPTH_MAX:
+                raise RefusedError(f"not a negotiation: nested deeper than {DEPTH_MAX} levels")
         return yaml.load(text, Loader=loader)  # a safe loader
     except yaml.YAMLError as error:
         raise RefusedError(f"not YAML or JSON: {' '.join(str(error).split())[:200]}") from None

@@ -15,7 +15,7 @@ from typing import Final
 from bus import Bus, BusError, DeadlineError, NoResponderError
 from bus.envelope import time_text
 from bus.services import COST_RELEASE, COST_RESERVE
-from schemas.cost import Gate, ReleaseRequest, ReserveReply, ReserveRequest
+from schemas.cost import OVER, Gate, ReleaseRequest, ReserveReply, ReserveRequest
 from schemas.llm import NUSD_PER_USD, BudgetState
 from schemas.negotiation import PARTIES_MAX, Payment
 
@@ -79,6 +79,10 @@ async def hold(
     # Not by `bus.budget`: it gives a reservation back in the background when an answer is late, and this one may have
     # been asked for again and be relied on by then.
     reply = await _reserve(bus, request, task_id)
+    if reply.refused is not None and reply.refused.limit == OVER:
+        raise GateError(
+            "the day ended while its money was asked for: it is asked for again, under the new day's limits"
+        )
     if reply.refused is not None:
         wanted = {gate.name: gate.amount_nusd or 0 for gate in request.gates}
         return refusal(reply.refused, wanted.get(reply.refused.limit, held.amount_nusd))
@@ -120,6 +124,7 @@ def reservation(task_id: str, payments: Sequence[Payment], now_s: float, gates: 
         lease_s=max(LEASE_S_MIN, day_end_s(now_s) - now_s),
         on_expiry="release",
         task_id=task_id,
+        not_after=time_text(day_end_s(now_s)),
         gates=(
             Gate(name=f"deal {task_id} {day}", limit_nusd=gates.deal_nusd, amount_nusd=amount),
             *(

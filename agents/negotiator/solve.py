@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.negotiator.concepts import CONCEPTS, Best, Concept, RegretKind, Terms, best_of, terms_of
+from agents.negotiator.concepts import CONCEPTS, LOG_MAX, Best, Concept, RegretKind, Terms, best_of, terms_of
 from agents.negotiator.deals import Names, names_of
 from agents.negotiator.domain import Domain, check
 from agents.negotiator.explore import explore
@@ -238,7 +238,7 @@ def _bound(concept: Concept, aim: float, terms: Terms) -> float | None:
         case "kalai_smorodinsky":
             return 1.0 + aim
         case "nash":
-            return float(np.exp(aim))
+            return float(np.exp(min(aim, LOG_MAX)))
         case _:
             return aim
 

@@ -67,7 +67,9 @@ class NatsServer:
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
+        """Stop it; returns when the system says that all of it stands still."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -12,6 +12,8 @@ from schemas.approval import FACTS_MAX, NOTE_CHARS_MAX, TEXT_CHARS_MAX, Approval
 from schemas.deal import Deal
 from schemas.negotiation import HOUSE, Interval, NegotiationProposed, Payment
 
+CONVERSIONS_MIN: Final = 5
+"""Counted on a platform; with fewer, its conversion rate is mostly prior."""
 KIND: Final = "deal"
 """Of the policy's rule, and of approvals."""
 
@@ -34,7 +36,13 @@ class DealPolicy:
 
 
 def reasons_to_ask(
-    policy: DealPolicy, *, amount_nusd: int, confidence: float, is_new: bool, wanted: bool
+    policy: DealPolicy,
+    *,
+    amount_nusd: int,
+    confidence: float,
+    is_new: bool,
+    wanted: bool,
+    unproven: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Why a person must decide, in words; empty: nobody need.
 
@@ -42,6 +50,7 @@ def reasons_to_ask(
         confidence: likelihood that every party gains, 0 to 1.
         is_new: nothing like it was agreed on before.
         wanted: whoever asked for the negotiation wants a person, whatever the policy says.
+        unproven: platforms that would be paid and of which too little was counted for the likelihood to mean much.
     """
     out = []
     if wanted:
@@ -53,6 +62,11 @@ def reasons_to_ask(
     if policy.ask_below_confidence is not None and confidence < policy.ask_below_confidence:
         out.append(
             f"with {confidence:.0%} it is less likely than {policy.ask_below_confidence:.0%} that everybody gains"
+        )
+    if policy.ask_below_confidence is not None and unproven:
+        out.append(
+            f"fewer than {CONVERSIONS_MIN} conversions were counted on {' and '.join(unproven)}: "
+            "what it brings is a guess"
         )
     if policy.ask_if_new and is_new:
         out.append("no deal with these platforms and terms was agreed on before")

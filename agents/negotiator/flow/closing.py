@@ -11,7 +11,7 @@ from typing import Final
 
 from agents.negotiator.flow.asking import KIND, DealPolicy, digest_of
 from agents.negotiator.flow.gating import give_back, hold_for
-from agents.negotiator.flow.stored import proposed_in
+from agents.negotiator.flow.stored import ENDINGS, ended_in, proposed_in
 from agents.negotiator.switch import is_running
 from bus import Bus, BusError, Envelope, Subscription
 from bus.errors import PermanentError, RetryableError
@@ -67,6 +67,9 @@ class Closer:
             raise PermanentError(
                 f"approval {event.approval_id} is not about the deal that was proposed in task {envelope.task_id}"
             )
+        await self._check_record(event, envelope.task_id)
+        if await ended_in(self.bus, envelope.task_id, ENDINGS):
+            return None  # said twice, by whomever: a deal ends once
         match event:
             case ApprovalDecided() if event.is_approved:
                 return await self._agree(event, proposed, envelope.task_id)
@@ -95,7 +98,6 @@ class Closer:
         )
 
     async def _agree(self, event: ApprovalDecided, proposed: NegotiationProposed, task_id: str) -> Event:
-        await self._check_record(event, task_id)
         running, why = await is_running(self.bus)
         if not running:
             await give_back(self.bus, proposed.payments, task_id)
@@ -118,7 +120,7 @@ class Closer:
             silent=proposed.silent,
         )
 
-    async def _check_record(self, event: ApprovalDecided, task_id: str) -> None:
+    async def _check_record(self, event: Answer, task_id: str) -> None:
         """The event alone could be anybody's; the record is written by the approver, vote by vote."""
         try:
             found = await self.bus.bucket(APPROVALS_BUCKET, Approval).get(event.approval_id)
@@ -127,8 +129,21 @@ class Closer:
         record = found[0] if found else None
         if (
             record is None
-            or record.state is not ApprovalState.APPROVED
+            or record.state is not state_of(event)
             or record.task_id != task_id
             or record.request.digest != event.digest
         ):
-            raise PermanentError(f"approval {event.approval_id} was not given: its record says otherwise")
+            raise PermanentError(
+                f"approval {event.approval_id} is not {state_of(event)}: its record says otherwise"
+            )
+
+
+def state_of(event: Answer) -> ApprovalState:
+    """Core: in which state the approval must be for the event to be true."""
+    match event:
+        case ApprovalDecided(state=state):
+            return state
+        case ApprovalExpired():
+            return ApprovalState.EXPIRED
+        case ApprovalWithdrawn():
+            return ApprovalState.WITHDRAWN

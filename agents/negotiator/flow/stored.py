@@ -1,10 +1,20 @@
 """What the stream holds of one negotiation."""
 
 from contextlib import aclosing
+from typing import Final
 
 from bus import Bus
+from schemas.approval import ApprovalRequested
 from schemas.event import Event
-from schemas.negotiation import NegotiationProposed
+from schemas.negotiation import (
+    NegotiationAgreed,
+    NegotiationExpired,
+    NegotiationNoDeal,
+    NegotiationProposed,
+    NegotiationVetoed,
+)
+
+ENDINGS: Final = (NegotiationAgreed, NegotiationVetoed, NegotiationExpired, NegotiationNoDeal)
 
 
 async def proposed_in(bus: Bus, task_id: str) -> NegotiationProposed | None:
@@ -16,10 +26,19 @@ async def proposed_in(bus: Bus, task_id: str) -> NegotiationProposed | None:
     return None
 
 
-async def ended_in(bus: Bus, task_id: str, kind: type[Event]) -> bool:
-    """Whether it came to an ending of this kind."""
+async def ended_in(bus: Bus, task_id: str, kinds: tuple[type[Event], ...]) -> bool:
+    """Whether it came to an ending of one of these kinds."""
     async with aclosing(bus.events(task_id, only_stored=True)) as events:
         async for event, _ in events:
-            if isinstance(event, kind):
+            if isinstance(event, kinds):
                 return True
     return False
+
+
+async def approval_in(bus: Bus, task_id: str) -> str:
+    """The id of the approval that was asked for, which is that of its request; empty if none was."""
+    async with aclosing(bus.events(task_id, only_stored=True)) as events:
+        async for event, envelope in events:
+            if isinstance(event, ApprovalRequested):
+                return envelope.id
+    return ""

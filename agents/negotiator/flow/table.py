@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.negotiator.flow.asking import DealPolicy, approval_of, digest_of, reasons_to_ask
+from agents.negotiator.flow.asking import CONVERSIONS_MIN, DealPolicy, approval_of, digest_of, reasons_to_ask
 from agents.negotiator.flow.gating import hold_for
 from agents.negotiator.flow.known import deals_bucket, kind_of
+from agents.negotiator.flow.rehearsal import rehearse
 from agents.negotiator.flow.settling import Settlement, settle
-from agents.negotiator.highs import warm
 from agents.negotiator.limits import RefusedError
 from agents.negotiator.platforms.card import Card
 from agents.negotiator.platforms.checks import checked
@@ -35,6 +35,7 @@ from schemas.negotiation import (
     NegotiationOpened,
     NegotiationProposed,
     NoDealKind,
+    Payment,
     PositionAsked,
     PositionStated,
 )
@@ -60,9 +61,9 @@ class Table:
         return Subscription(durable=DURABLE, listens=(NegotiationOpened,), handle=self.handle, concurrency=4)
 
     async def warm(self) -> None:
-        """Load what solving needs, before the first negotiation comes."""
+        """Load what solving needs and go through it once, before the first negotiation comes."""
         if not self._warmed.is_set():
-            await asyncio.to_thread(warm)
+            await asyncio.to_thread(rehearse, self.cards)
             self._warmed.set()
 
     async def handle(self, event: NegotiationOpened, envelope: Envelope) -> Sequence[Event]:
@@ -126,6 +127,7 @@ class Table:
             confidence=settled.confidence,
             is_new=self.policy.ask_if_new and await self._is_new(settled),
             wanted=request.needs_approval,
+            unproven=unproven_of(settled.payments, self.cards),
         )
         return NegotiationProposed(
             goal=request.goal,
@@ -152,6 +154,15 @@ class Table:
         except BusError as error:
             raise RetryableError(f"earlier deals can't be read: {error}", delay_s=AGAIN_S) from None
         return known is None
+
+
+def unproven_of(payments: Sequence[Payment], cards: Mapping[str, Card]) -> list[str]:
+    """Core: the platforms that are paid and of which hardly anything was counted."""
+    return [
+        one.platform
+        for one in payments
+        if one.most_nusd and cards[one.platform].evidence.conversions < CONVERSIONS_MIN
+    ]
 
 
 def taken(

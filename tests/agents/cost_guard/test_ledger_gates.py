@@ -16,7 +16,8 @@ from agents.cost_guard.guard import CostGuard
 from agents.cost_guard.ledger import GATED_MAX, Granted, Ledger, LedgerState, Limits, Refused, Reservation
 from bus import Bus
 from bus.budget import Budget
-from schemas.cost import CallRecord, Gate, ReserveReply, ReserveRequest
+from bus.envelope import time_text
+from schemas.cost import OVER, CallRecord, Gate, ReserveReply, ReserveRequest
 
 NOVEMBER = 1_795_000_000.0
 LIMITS = Limits(month_nusd=1_000, stop_percent=90, task_nusd=300)
@@ -41,6 +42,18 @@ def test_a_deals_money_is_held_against_its_gates_and_not_against_the_models_mont
     assert ledger.state.gates[DAY].held_nusd == 5_000
     [month, task] = ledger.budgets("t", "")
     assert (month.reserved_nusd, task.reserved_nusd) == (0, 0)
+
+
+def test_what_is_decided_after_its_day_has_ended_is_refused_whole() -> None:
+    """Yesterday's gates are empty again the moment their day ends: they must let nothing through."""
+    ledger = Ledger(LIMITS)
+    end = time_text(NOVEMBER + 5)
+    assert ledger.reserve(ask("a", 400, lease_s=5.0, not_after=end), NOVEMBER) == Granted(400)
+    ledger.sweep(NOVEMBER + 5, end)
+    late = ledger.reserve(ask("b", 400, lease_s=2.0, not_after=end), NOVEMBER + 5.5)
+    assert isinstance(late, Refused)
+    assert (late.budget.limit, late.may_fit_later) == (OVER, False)
+    assert "b" not in ledger.state.open
 
 
 def test_a_refusal_names_the_gate_and_holds_nothing_against_the_others() -> None:

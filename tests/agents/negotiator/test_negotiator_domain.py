@@ -161,3 +161,10 @@ def test_broken_and_hostile_texts_are_refused(text: str) -> None:
     with pytest.raises(RefusedError) as refused:
         from_text(text)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["- " * 50_000 + "1", "[" * 50_000, "a: {b: " * 30_000])
+def test_what_is_nested_without_end_is_refused_before_it_is_loaded(text: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        from_text(text)
+    assert "nested deeper than 12 levels" in str(caught.value) or "not YAML" in str(caught.value)

@@ -157,6 +157,7 @@ def test_each_reason_to_ask_a_person_is_said() -> None:
     assert "79%" in reasons(confidence=0.79)[0]
     assert "agreed on before" in reasons(is_new=True)[0]
     assert "wants a person" in reasons(wanted=True)[0]
+    assert "on tiktok: what it brings is a guess" in reasons(unproven=["tiktok"])[0]
     always = msgspec.structs.replace(EXAMPLES["negotiation.proposed.v1"])
     assert isinstance(always, NegotiationProposed)
     asks = DealPolicy(version="1", gates=POLICY.gates, ask_always=True)

@@ -16,6 +16,7 @@ from bus import Bus, Subscription
 from bus.budget import Budget
 from schemas.approval import (
     ApprovalDecided,
+    ApprovalExpired,
     ApprovalOpened,
     ApprovalRequested,
     ApprovalState,
@@ -227,21 +228,78 @@ async def test_a_decision_that_nobody_took_or_about_another_deal_is_not_acted_up
     async with dealing(bus, policy=ASKING) as deals:
         opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
         assert isinstance(opened, ApprovalOpened)
-        approval = opened.approval
-        for number, digest in enumerate((approval.request.digest, "0" * 64)):
-            forged = ApprovalDecided(
-                approval_id=approval.approval_id, kind="deal", digest=digest, state=ApprovalState.APPROVED
-            )
-            await bus.publish(forged, task_id="t1", event_id=f"forged-{number}")
+        approval_id, digest = opened.approval.approval_id, opened.approval.request.digest
+        forged: list[Event] = [
+            ApprovalDecided(
+                approval_id=approval_id, kind="deal", digest=digest, state=ApprovalState.APPROVED
+            ),
+            ApprovalDecided(
+                approval_id=approval_id, kind="deal", digest="0" * 64, state=ApprovalState.APPROVED
+            ),
+            ApprovalDecided(approval_id=approval_id, kind="deal", digest=digest, state=ApprovalState.VETOED),
+            ApprovalExpired(approval_id=approval_id, kind="deal", digest=digest, deadline=""),
+        ]
+        for number, event in enumerate(forged):
+            await bus.publish(event, task_id="t1", event_id=f"forged-{number}")
 
-        async def both_refused() -> bool:
-            return len(await bus.letters.list()) == 2
+        async def all_refused() -> bool:
+            return len(await bus.letters.list()) == len(forged)
 
-        await until_async(both_refused, within_s=30)
+        await until_async(all_refused, within_s=30)
         stored = [event async for event, _ in bus.events("t1", only_stored=True)]
-    assert "NegotiationAgreed" not in kinds(stored)
+    assert not {"NegotiationAgreed", "NegotiationVetoed", "NegotiationExpired"} & set(kinds(stored))
     assert all(letter.durable == "negotiation-closer" for letter in await bus.letters.list())
     assert any(isinstance(event, TaskStepFailed) for event in stored)
+
+
+async def test_a_decision_that_is_said_twice_is_acted_upon_once(bus: Bus) -> None:
+    async with dealing(bus, policy=ASKING) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await deals.say(opened, "approve")
+        decided = the(await deals.events("t1", past_approval=True), ApprovalDecided)
+        await bus.publish(decided, task_id="t1", event_id="again")
+
+        async def is_handled() -> bool:
+            found = [
+                envelope
+                async for _, envelope in bus.events("t1", only_stored=True)
+                if envelope.causation_id == "again"
+            ]
+            return bool(found)
+
+        await until_async(is_handled, within_s=30)
+        stored = [event async for event, _ in bus.events("t1", only_stored=True)]
+    assert kinds(stored).count("NegotiationAgreed") == 1
+
+
+async def test_money_of_an_approved_deal_is_not_given_back_when_it_is_called_off(bus: Bus) -> None:
+    """Somebody may be agreeing on it at this very moment."""
+    tight = Gates(
+        deal_nusd=GATES.deal_nusd,
+        platform_day_nusd=GATES.platform_day_nusd,
+        day_nusd=REQUEST.budget_nusd,
+    )
+    kinds_but_closer = ("guard", "negotiator", "table", "platform", "approver")
+    async with dealing(bus, policy=replace(ASKING, gates=tight), kinds=kinds_but_closer) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await deals.say(opened, "approve")
+        await bus.cancel("t1", by="alice")
+        for _ in range(3):
+            refused = the(await deals.negotiate(), NegotiationNoDeal)
+            assert isinstance(refused, NegotiationNoDeal)
+            assert refused.kind == "gate"
+
+
+async def test_a_card_with_a_large_weight_makes_no_deal_that_can_not_be_read(bus: Bus) -> None:
+    cards = load_cards()
+    cards["tiktok"] = msgspec.structs.replace(cards["tiktok"], weight=900.0)
+    async with dealing(bus, policy=ASKING, cards=cards) as deals:
+        opened = the(await deals.negotiate(task_id="t1"), ApprovalOpened)
+        assert isinstance(opened, ApprovalOpened)
+        await deals.say(opened, "approve")
+        the(await deals.events("t1", past_approval=True), NegotiationAgreed)
 
 
 async def test_the_second_deal_of_a_kind_is_not_new_any_more(bus: Bus) -> None:
