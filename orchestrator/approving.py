@@ -58,8 +58,8 @@ async def say(args: argparse.Namespace, action: Action, *, to: str = "", asks: b
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(reply)).decode())
     else:
-        print(_answer(reply))
-    return EXIT_OK if counted(reply) else EXIT_NOT_COUNTED
+        print(_answer(reply, action))
+    return EXIT_OK if counted(reply) or said_before(reply, action) else EXIT_NOT_COUNTED
 
 
 @asynccontextmanager
@@ -157,6 +157,12 @@ def counted(reply: DecideReply) -> bool:
     return reply.outcome in (DecideOutcome.COUNTED, DecideOutcome.REPEATED)
 
 
+def said_before(reply: DecideReply, action: str) -> bool:
+    """Whether it was too late because the user of this process had said just that before."""
+    votes = reply.approval.votes if reply.outcome is DecideOutcome.TOO_LATE and reply.approval else ()
+    return any(vote.identity == cli_identity() and vote.ballot == action for vote in votes)
+
+
 def _show(approval: Approval) -> None:
     from orchestrator.approvals_view import print_approval, terminal
 
@@ -193,9 +199,9 @@ async def _typed_line() -> str:
         loop.remove_reader(sys.stdin.fileno())
 
 
-def _answer(reply: DecideReply) -> str:
+def _answer(reply: DecideReply, action: str) -> str:
     message = clean(reply.message)
-    if reply.outcome is DecideOutcome.TOO_LATE:
+    if reply.outcome is DecideOutcome.TOO_LATE and not said_before(reply, action):
         return f"too late, nothing was changed: {message}"
     if reply.outcome is DecideOutcome.NOT_ALLOWED:
         return f"{message} (you are {clean(cli_identity())})"

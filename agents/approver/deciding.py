@@ -54,8 +54,6 @@ def decide(approval: Approval, request: DecideRequest, people: People, now_s: fl
     for vote in approval.votes:
         if vote.vote_id == request.vote_id and vote.identity == request.identity:
             return Decision(approval, DecideOutcome.REPEATED, _counted(approval, now_s))
-    if not approval.is_open and _said_before(approval, request, right):
-        return Decision(approval, DecideOutcome.REPEATED, _counted(approval, now_s))
     if not approval.is_open:
         is_expired = approval.state is ApprovalState.EXPIRED
         outcome = DecideOutcome.EXPIRED if is_expired else DecideOutcome.TOO_LATE
@@ -65,12 +63,6 @@ def decide(approval: Approval, request: DecideRequest, people: People, now_s: fl
     if request.action == "delegate":
         return _delegate(approval, request, right, people, now_s)
     return _vote(approval, request, right, people, now_s)
-
-
-def _said_before(approval: Approval, request: DecideRequest, right: Right) -> bool:
-    """Whether this person's last word was this one already."""
-    own = [vote for vote in approval.votes if (vote.by, vote.on_behalf_of) == (right.by, right.on_behalf_of)]
-    return bool(own) and own[-1].ballot == request.action
 
 
 def lapsed(approval: Approval, now_s: float) -> Approval:

@@ -130,7 +130,7 @@ def best_of(concept: Concept, candidates: Candidates, terms: Terms) -> Best:
     column = int(tied[0])
     if len(tied) > 1:
         shares = (candidates.utilities[:, tied] / terms.unit[:, None]).sum(axis=0)
-        column = candidates.first_of(tied[shares >= shares.max() - TIE * TIE])
+        column = candidates.first_of(tied[shares >= shares.max() - TIE])
     value = float(values_of(concept, candidates.utilities[:, [column]], terms)[0])
     return Best(column=column, value=value, tied=len(tied))
 

@@ -16,6 +16,10 @@ from agents.negotiator.pareto import Indices, TooLargeError, directions, undomin
 from agents.negotiator.problem import Floats, Problem
 
 BLOCK_OUTCOMES: Final = 1 << 16
+STRONG_CELLS_MAX: Final = 400_000
+"""Outcomes times agents that are chosen from when time is out."""
+BLOCK_CELLS: Final = 1 << 19
+"""Outcomes times agents between two looks at the clock: some ten milliseconds."""
 SAMPLE_OUTCOMES: Final = 4_096
 PIVOTS_MAX: Final = 10
 PIVOT_LEAST: Final = 0.01
@@ -57,6 +61,9 @@ def enumerated(problem: Problem, left_s: Callable[[], float]) -> Enumerated:
         utilities.append(block[:, alive])
     flat, rows = np.concatenate(flats), np.hstack(utilities)
     kept, is_frontier = _settled(problem, rows, left_s)
+    if not is_frontier and left_s() <= 0 and rows.shape[1] * len(rows) > STRONG_CELLS_MAX:
+        # No time to compare so many: the strongest stand for all, and nothing is claimed to be proven.
+        kept, is_complete = _strongest(problem, rows), False
     choices = unravelled(flat[kept].astype(np.int64), problem.sizes)
     return Enumerated(
         candidates=candidates_of(problem, choices, is_frontier=is_frontier and is_complete),
@@ -64,10 +71,22 @@ def enumerated(problem: Problem, left_s: Callable[[], float]) -> Enumerated:
     )
 
 
+def _strongest(problem: Problem, rows: Floats) -> Indices:
+    """The columns that do best for the worst off, for all together, and for each alone."""
+    count = max(1, STRONG_CELLS_MAX // len(rows) // 2)
+    shares = (rows - problem.low[:, None]) / problem.unit[:, None]
+    merits = (shares.min(axis=0), shares.sum(axis=0))
+    best = [np.argpartition(merit, -min(count, len(merit)))[-count:] for merit in merits]
+    return np.unique(np.concatenate([rows.argmax(axis=1), *best]))
+
+
 def _settled(problem: Problem, rows: Floats, left_s: Callable[[], float]) -> tuple[Indices, bool]:
     """The columns that are left, and whether they are the frontier."""
+    everything = np.arange(rows.shape[1])
+    if left_s() <= 0:
+        return everything, False
     keys = problem.keys(rows)
-    alive = without_dominated(keys, np.arange(rows.shape[1]))
+    alive = without_dominated(keys, everything, left_s)
     if len(alive) * len(keys) > FRONTIER_CELLS_MAX and len(keys) > 2:
         return alive, False
     try:
@@ -79,13 +98,14 @@ def _settled(problem: Problem, rows: Floats, left_s: Callable[[], float]) -> tup
 def _blocks(problem: Problem) -> Iterator[tuple[int, Floats]]:
     """(number of the first outcome, utilities (n, outcomes)), in the order of issues and values."""
     sizes = problem.sizes
+    most = min(BLOCK_OUTCOMES, max(1, BLOCK_CELLS // len(problem.agents)))
     tail = len(sizes)
-    while tail and math.prod(sizes[tail - 1 :]) <= BLOCK_OUTCOMES:
+    while tail and math.prod(sizes[tail - 1 :]) <= most:
         tail -= 1
     tail = min(tail, len(sizes) - 1)
     width = math.prod(sizes[tail:])
     heads = math.prod(sizes[:tail])
-    step = max(1, BLOCK_OUTCOMES // width)
+    step = max(1, most // width)
     for head in range(0, heads, step):
         numbers = np.arange(head * width, min(head + step, heads) * width)
         if problem.is_additive:

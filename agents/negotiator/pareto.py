@@ -4,6 +4,7 @@ Outcomes come as whole numbers (`Problem.keys`), so that equal utilities are equ
 everybody the first is kept.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -43,22 +44,22 @@ def undominated(keys: Ints, left_s: Callable[[], float], *, is_thinned: bool = F
         case 2:
             return _of_two(keys)
         case 3:
-            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count))
+            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count), left_s)
             return np.sort(alive[_of_three(keys[:, alive], left_s)])
         case _:
-            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count))
+            alive = np.arange(count) if is_thinned else without_dominated(keys, np.arange(count), left_s)
             return np.sort(alive[_of_many(keys[:, alive], left_s)])
 
 
-def without_dominated(keys: Ints, alive: Indices) -> Indices:
-    """`alive` without what a few strong outcomes dominate; cheap, and most of them."""
+def without_dominated(keys: Ints, alive: Indices, left_s: Callable[[], float] = lambda: math.inf) -> Indices:
+    """`alive` without what a few strong outcomes dominate; cheap, and most of them, as far as time allows."""
     if len(alive) <= BLOCK:
         return alive
     chosen = keys[:, alive]
     spread = chosen.max(axis=1) - chosen.min(axis=1)
     scaled = chosen / np.maximum(spread, 1)[:, None]
     for weights in directions(len(keys))[:PIVOTS_MAX]:
-        if len(alive) <= BLOCK:
+        if len(alive) <= BLOCK or left_s() <= 0:
             break
         pivot = chosen[:, int(np.argmax(weights @ scaled))]
         kept = ~_beaten(chosen, pivot)

@@ -36,6 +36,9 @@ ENDPOINTS: Final[tuple[ModuleType, ...]] = (health, approvals, tasks, slack)
 
 REQUESTS_MAX: Final = 256
 """Requests at a time; more are told to come again."""
+STRANGERS_MAX: Final = 96
+"""Bodies of requests without a key that are read at a time."""
+STRANGERS_BODY_S: Final = 5.0
 LOGGED_CHARS_MAX: Final = 200
 
 HEADERS: Final = {
@@ -73,6 +76,7 @@ class Gateway:
     requests_max: int = REQUESTS_MAX
     gate: Gate = field(init=False)
     _running: int = 0
+    _strangers: int = 0
 
     def __post_init__(self) -> None:
         rates = Rates(per_minute=self.parts.settings.gateway.requests_per_minute)
@@ -149,9 +153,27 @@ class Gateway:
                 await drain(receive)
             raise
         sent.who = admitted.caller.identity if admitted.caller else "-"
-        body = await read_body(scope, receive, self.parts.settings.gateway.body_bytes_max)
+        body = await self._body(scope, receive, admitted)
         scope = {**scope, **admitted.more, CALLER: admitted.caller}
         await self._in_span(admitted, scope, replay(body, receive), send)
+
+    async def _body(self, scope: Scope, receive: Receive, admitted: Admitted) -> bytes:
+        """The request's body; strangers get less time for theirs and less room, so that they can't fill the house."""
+        bytes_max = self.parts.settings.gateway.body_bytes_max
+        if admitted.caller is not None or not has_body(scope):
+            return await read_body(scope, receive, bytes_max)
+        if self._strangers >= STRANGERS_MAX:
+            raise ApiError(
+                503,
+                "busy",
+                "too many requests without a key: try again in a second",
+                headers={"Retry-After": "1"},
+            )
+        self._strangers += 1
+        try:
+            return await read_body(scope, receive, bytes_max, STRANGERS_BODY_S)
+        finally:
+            self._strangers -= 1
 
     async def _in_span(self, admitted: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the endpoint answer; who has a key may have it belong to a trace of theirs."""

@@ -71,16 +71,17 @@ async def test_a_yes_shows_what_it_is_about_counts_once_and_says_so(labverse: La
     assert (stored.state, stored.votes[0].note) == (ApprovalState.APPROVED, "fine")
     late = await run(labverse, "veto", approval_id)
     assert late.returncode == 1
-    assert late.stdout.startswith("owner approved this at ")
+    assert late.stdout.startswith("too late, nothing was changed: owner approved this at ")
+    again = await run(labverse, "approve", approval_id, "--yes")
+    assert (again.returncode, again.stdout[:22]) == (0, "owner approved this at"), "it counted before"
     assert (await run(labverse, "approvals", "list")).stdout == "nothing waits for approval\n"
     everything = json.loads((await run(labverse, "approvals", "list", "--all", "--json")).stdout)
     assert [one["state"] for one in everything] == ["approved"]
     log = json.loads((await run(labverse, "approvals", "log", approval_id, "--json")).stdout)
-    assert [(line["what"], line["outcome"], line["identity"]) for line in log][-1] == (
-        "approval.veto",
-        "too_late",
-        cli_identity(),
-    )
+    assert [(line["what"], line["outcome"], line["identity"]) for line in log][-2:] == [
+        ("approval.veto", "too_late", cli_identity()),
+        ("approval.approve", "too_late", cli_identity()),
+    ]
 
 
 @pytest.mark.usefixtures("approver")
@@ -96,7 +97,10 @@ async def test_a_veto_is_said_at_once(labverse: Labverse, bus: Bus) -> None:
 async def test_a_right_is_handed_on(labverse: Labverse, bus: Bus) -> None:
     approval_id = await asked(bus)
     done = await run(labverse, "approvals", "delegate", approval_id, "--to", "dave", "--yes")
-    assert (done.returncode, done.stdout) == (0, "dave may vote for owner from now on\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "dave may vote for owner from now on: who of both speaks first counts\n",
+    )
     again = await run(labverse, "approvals", "delegate", approval_id, "--to", "alice", "--yes")
     assert again.returncode == 1
     assert "alice is on the list of approvers already" in again.stdout

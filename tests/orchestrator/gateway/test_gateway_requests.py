@@ -274,7 +274,7 @@ async def test_more_requests_at_a_time_than_the_limit_are_told_to_come_again(
         return DecideReply(outcome=DecideOutcome.COUNTED, message="")
 
     await bus.serve(APPROVAL_DECIDE, wait)
-    monkeypatch.setattr("orchestrator.gateway.app.Gateway.__init__.__defaults__", (2, 0))
+    monkeypatch.setattr("orchestrator.gateway.app.Gateway.__init__.__defaults__", (2, 0, 0))
     async with gateway_lab(bus, tmp_path) as lab:
         first = [asyncio.create_task(lab.post(DECIDE, WORD)) for _ in range(2)]
         await until(lambda: waiting == 2)
