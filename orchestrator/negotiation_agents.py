@@ -44,7 +44,7 @@ async def run_negotiator(bus: Bus, settings: Settings, run: Run) -> "asyncio.Tas
     await run(Closer(bus=bus, policy=policy).subscription())
     await run(Known(bus=bus).subscription())
     await run(CalledOff(bus=bus).subscription())
-    return start(table.warm(), "warm the solver up")
+    return start(table.warm_later(), "warm the solver up")
 
 
 async def run_platforms(bus: Bus, settings: Settings, run: Run) -> None:

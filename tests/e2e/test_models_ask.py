@@ -326,7 +326,8 @@ def test_the_key_is_never_told(asking: Labverse, provider: Provider) -> None:
         asking.run(*command)
         for command in (
             ["ask", "why?", "-vv", "--explain"],
-            ["ask", "why?", "-vv", "--json", "--stream"],
+            # By then the provider's breaker is open, which is waited for to the deadline.
+            ["ask", "why?", "-vv", "--json", "--stream", "--deadline", "3"],
             ["providers", "--check", "-vv"],
             ["providers", "--check", "--json", "-vv"],
             ["config", "show"],

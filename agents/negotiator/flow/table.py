@@ -48,6 +48,7 @@ SOLVE_S_MAX: Final = 0.18
 AFTER_S: Final = 0.05
 """Kept for revenue, gates and the commit."""
 AGAIN_S: Final = 2.0
+WARM_AFTER_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,11 @@ class Table:
         if not self._warmed.is_set():
             await asyncio.to_thread(rehearse, self.cards)
             self._warmed.set()
+
+    async def warm_later(self) -> None:
+        """The same, once the process has started up: it costs a second of a core."""
+        await asyncio.sleep(WARM_AFTER_S)
+        await self.warm()
 
     async def handle(self, event: NegotiationOpened, envelope: Envelope) -> Sequence[Event]:
         """Gather, decide, hold.
