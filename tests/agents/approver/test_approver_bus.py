@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -222,6 +223,21 @@ async def test_a_newer_request_about_the_same_withdraws_the_open_one(bus: Bus, s
         assert (await record(bus, other)).is_open
         reply = await say(bus, word(first, "slack:U1"))
         assert reply.outcome is DecideOutcome.TOO_LATE
+
+
+async def test_nobody_withdraws_what_another_kind_or_another_source_has_asked_for(
+    bus: Bus, options: BusOptions
+) -> None:
+    stranger = replace(options, source="stranger")
+    async with approving(bus), open_bus(stranger) as strangers_bus:
+        asked = await ask(bus, wanted(about="deal 7"))
+        await record(bus, asked)
+        for other in (
+            await ask(bus, wanted(about="deal 7", kind="post")),
+            await ask(strangers_bus, wanted(about="deal 7")),
+        ):
+            assert (await record(bus, other)).is_open
+        assert (await record(bus, asked)).is_open
 
 
 async def test_of_many_at_once_about_the_same_exactly_the_newest_stays_open(

@@ -15,7 +15,7 @@ from natsserver import NatsServer
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from until import until
+from until import until, until_async
 
 from bus import Bus, BusOptions, open_bus
 from bus.rpc import Caller
@@ -173,6 +173,29 @@ async def test_a_body_that_comes_too_slowly_is_refused_with_408(
         answer = await _raw(lab, _head(lab, "POST", DECIDE, "Content-Length: 100") + b"x")
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"too_slow"' in answer
+
+
+async def test_bodies_that_strangers_never_send_leave_room_for_who_has_a_key(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.gateway.app.STRANGERS_MAX", 2)
+    async with gateway_lab(bus, tmp_path) as lab:
+        slow = b"POST /slack/interactions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        writers = []
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", lab.port)
+            writer.write(slow)
+            await writer.drain()
+            writers.append(writer)
+
+        async def is_refused() -> bool:
+            answer = await lab.ask("POST", "/slack/interactions", key="", data=b"x")
+            return answer.status == 503
+
+        await until_async(is_refused, within_s=4)
+        assert (await lab.get("/api/v1/approvals")).status == 200
+        for writer in writers:
+            writer.close()
 
 
 async def test_a_head_that_never_ends_costs_a_connection_for_a_bounded_time(
