@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Final
 from agents.approver.words import ending, moment, standing, vote_words
 from agents.negotiator.gates import usd
 from bus.envelope import parse_time
-from orchestrator.approving import counted as counted
-from orchestrator.approving import send as send
 from orchestrator.clean import clean, clean_lines
 from orchestrator.fitting import Column, print_table
 from schemas.approval import Approval, ApprovalState, AuditEntry

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from agents.negotiator.flow.stored import proposed_in
 from agents.negotiator.platforms.card import Card
 from bus import Bus
 from bus.cancelling import end
@@ -194,7 +195,7 @@ async def _ask(bus: Bus, course: Course) -> bool:
 
 
 async def _say(bus: Bus, course: Course, action: str) -> bool:
-    from orchestrator.approvals_view import counted, send
+    from orchestrator.approving import counted, send
 
     assert course.approval is not None
     reply = await send(bus, course.approval, action)
@@ -204,11 +205,8 @@ async def _say(bus: Bus, course: Course, action: str) -> bool:
 
 async def _on_interrupt(bus: Bus, task_id: str) -> None:
     """A negotiation that waits for people goes on waiting; one that doesn't is called off."""
-    is_waiting = False
-    events = bus.events(task_id, only_stored=True)
-    async for event, _ in events:
-        is_waiting = is_waiting or (isinstance(event, NegotiationProposed) and bool(event.approval_reasons))
-    if is_waiting:
+    proposed = await proposed_in(bus, task_id)
+    if proposed is not None and proposed.approval_reasons:
         print(
             f"the deal still waits for approval: labverse negotiations show {task_id}; "
             f"labverse negotiations stop --task {task_id} calls it off",

@@ -39,7 +39,6 @@ DURABLES: Final = frozenset(
 """What must be on the bus for a negotiation to come to its end."""
 
 Ending = NegotiationAgreed | NegotiationVetoed | NegotiationExpired | NegotiationNoDeal
-ENDINGS: Final = (NegotiationAgreed, NegotiationVetoed, NegotiationExpired, NegotiationNoDeal)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from agents.negotiator.flow.asking import KIND, DealPolicy, digest_of
 from agents.negotiator.flow.gating import give_back, hold_for
-from agents.negotiator.flow.stored import ENDINGS, ended_in, proposed_in
+from agents.negotiator.flow.stored import has_ended, proposed_in
 from agents.negotiator.switch import is_running
 from bus import Bus, BusError, Envelope, Subscription
 from bus.errors import PermanentError, RetryableError
@@ -68,7 +68,7 @@ class Closer:
                 f"approval {event.approval_id} is not about the deal that was proposed in task {envelope.task_id}"
             )
         await self._check_record(event, envelope.task_id)
-        if await ended_in(self.bus, envelope.task_id, ENDINGS):
+        if await has_ended(self.bus, envelope.task_id):
             return None  # said twice, by whomever: a deal ends once
         match event:
             case ApprovalDecided() if event.is_approved:

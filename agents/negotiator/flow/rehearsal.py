@@ -1,5 +1,6 @@
 """A negotiation in the head, so that the first real one finds everything loaded."""
 
+import threading
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final
@@ -16,8 +17,19 @@ PLATFORMS: Final = 2
 TIME_S: Final = 0.1
 
 
+_going_through = threading.Lock()
+_is_done = threading.Event()
+
+
 def rehearse(cards: Mapping[str, Card]) -> None:
-    """Work one out between ourselves and the first cards; nothing comes of it."""
+    """Work one out between ourselves and the first cards, once in a process; nothing else comes of it."""
+    with _going_through:
+        if not _is_done.is_set():
+            _rehearse(cards)
+            _is_done.set()
+
+
+def _rehearse(cards: Mapping[str, Card]) -> None:
     warm()
     platforms = tuple(islice((name for name in sorted(cards) if name != HOUSE), PLATFORMS))
     if not platforms or HOUSE not in cards:

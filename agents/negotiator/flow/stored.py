@@ -5,7 +5,6 @@ from typing import Final
 
 from bus import Bus
 from schemas.approval import ApprovalRequested
-from schemas.event import Event
 from schemas.negotiation import (
     NegotiationAgreed,
     NegotiationExpired,
@@ -26,11 +25,11 @@ async def proposed_in(bus: Bus, task_id: str) -> NegotiationProposed | None:
     return None
 
 
-async def ended_in(bus: Bus, task_id: str, kinds: tuple[type[Event], ...]) -> bool:
-    """Whether it came to an ending of one of these kinds."""
+async def has_ended(bus: Bus, task_id: str) -> bool:
+    """Whether it came to an ending."""
     async with aclosing(bus.events(task_id, only_stored=True)) as events:
         async for event, _ in events:
-            if isinstance(event, kinds):
+            if isinstance(event, ENDINGS):
                 return True
     return False
 

@@ -10,7 +10,7 @@ Without an LLM  the same: words come from whoever states a position
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from agents.negotiator.flow.asking import CONVERSIONS_MIN, DealPolicy, approval_of, digest_of, reasons_to_ask
@@ -56,16 +56,13 @@ class Table:
     bus: Bus
     policy: DealPolicy
     cards: Mapping[str, Card]
-    _warmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def subscription(self) -> Subscription:
         return Subscription(durable=DURABLE, listens=(NegotiationOpened,), handle=self.handle, concurrency=4)
 
     async def warm(self) -> None:
         """Load what solving needs and go through it once, before the first negotiation comes."""
-        if not self._warmed.is_set():
-            await asyncio.to_thread(rehearse, self.cards)
-            self._warmed.set()
+        await asyncio.to_thread(rehearse, self.cards)
 
     async def warm_later(self) -> None:
         """The same, once the process has started up: it costs a second of a core."""

@@ -158,8 +158,6 @@ def test_each_reason_to_ask_a_person_is_said() -> None:
     assert "agreed on before" in reasons(is_new=True)[0]
     assert "wants a person" in reasons(wanted=True)[0]
     assert "on tiktok: what it brings is a guess" in reasons(unproven=["tiktok"])[0]
-    always = msgspec.structs.replace(EXAMPLES["negotiation.proposed.v1"])
-    assert isinstance(always, NegotiationProposed)
     asks = DealPolicy(version="1", gates=POLICY.gates, ask_always=True)
     assert reasons_to_ask(asks, amount_nusd=0, confidence=1.0, is_new=False, wanted=False)
 

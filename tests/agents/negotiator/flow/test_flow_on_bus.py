@@ -9,11 +9,14 @@ from deals import ASKING, FREELY, GATES, REQUEST, TERMS, dealing
 from until import until_async
 
 from agents.approver import approvals_bucket
+from agents.cost_guard.guard import CostGuard
+from agents.cost_guard.ledger import Limits
 from agents.negotiator import switch
+from agents.negotiator.flow.called_off import CalledOff
 from agents.negotiator.gates import Gates
 from agents.negotiator.platforms.cards import load_cards
 from bus import Bus, Subscription
-from bus.budget import Budget
+from bus.cancelling import end
 from schemas.approval import (
     ApprovalDecided,
     ApprovalExpired,
@@ -34,7 +37,7 @@ from schemas.negotiation import (
     PositionScenario,
     PositionStated,
 )
-from schemas.task import TaskStepFailed
+from schemas.task import TaskCancelled, TaskStepFailed
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -192,12 +195,22 @@ async def test_no_deal_over_a_gate_whoever_approves(bus: Bus) -> None:
 
 async def test_without_a_cost_guard_nothing_is_agreed_until_there_is_one(bus: Bus) -> None:
     async with dealing(bus, kinds=("negotiator", "table", "closer", "platform")) as deals:
+        await deals.table.warm()
         task_id = await bus.submit(REQUEST)
-        await asyncio.sleep(1.0)
+
+        async def all_stated() -> bool:
+            stored = [event async for event, _ in bus.events(task_id, only_stored=True)]
+            return kinds(stored).count("PositionStated") == 3
+
+        await until_async(all_stated, within_s=30)
+        await asyncio.sleep(1.0)  # ten times what is left to do
         stored = [event async for event, _ in bus.events(task_id, only_stored=True)]
         assert "NegotiationProposed" not in kinds(stored)
-        assert await Budget(bus).state(timeout_s=0.2) is None
-        assert deals.bus is bus
+        guarding = asyncio.create_task(CostGuard(bus=bus, limits=Limits(month_nusd=1)).run())
+        try:
+            the(await deals.events(task_id), NegotiationAgreed)
+        finally:
+            await end((guarding,))
 
 
 @pytest.mark.parametrize("how", ["stopped", "unreadable"])
@@ -286,10 +299,15 @@ async def test_money_of_an_approved_deal_is_not_given_back_when_it_is_called_off
         assert isinstance(opened, ApprovalOpened)
         await deals.say(opened, "approve")
         await bus.cancel("t1", by="alice")
-        for _ in range(3):
-            refused = the(await deals.negotiate(), NegotiationNoDeal)
-            assert isinstance(refused, NegotiationNoDeal)
-            assert refused.kind == "gate"
+        (cancelled,) = [
+            (event, envelope)
+            async for event, envelope in bus.events("t1", only_stored=True)
+            if isinstance(event, TaskCancelled)
+        ]
+        await CalledOff(bus=bus).handle(*cancelled)  # type: ignore[arg-type]
+        refused = the(await deals.negotiate(), NegotiationNoDeal)
+        assert isinstance(refused, NegotiationNoDeal)
+        assert refused.kind == "gate"
 
 
 async def test_a_card_with_a_large_weight_makes_no_deal_that_can_not_be_read(bus: Bus) -> None:
