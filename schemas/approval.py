@@ -23,6 +23,8 @@ TEXT_CHARS_MAX: Final = 2_000
 NOTE_CHARS_MAX: Final = 500
 FACTS_MAX: Final = 20
 APPROVERS_MAX: Final = 50
+APPROVALS_BUCKET: Final = "APPROVALS"
+"""Where the records stand, for who reads them beside the approver."""
 VOTES_MAX: Final = 100
 
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]

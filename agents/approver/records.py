@@ -11,12 +11,11 @@ import msgspec
 
 from bus import Bus, ConflictError, PermanentError
 from bus.kv import Bucket
-from schemas.approval import Approval
+from schemas.approval import APPROVALS_BUCKET, Approval
 from schemas.ids import derive_id
 
 log = logging.getLogger("labverse.approver")
 
-BUCKET: Final = "APPROVALS"
 NEWEST_BUCKET: Final = "APPROVALS_NEWEST"
 RECORDS_AGE_MAX_S: Final = 60 * 86_400.0
 """From the last write, which is after the end, and twice the longest deadline."""
@@ -42,7 +41,7 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
 
 def approvals_bucket(bus: Bus) -> Bucket[Approval]:
     """The bucket that the approver writes; `ensure` it before first use."""
-    return bus.bucket(BUCKET, Approval, age_max_s=RECORDS_AGE_MAX_S)
+    return bus.bucket(APPROVALS_BUCKET, Approval, age_max_s=RECORDS_AGE_MAX_S)
 
 
 class Records:
@@ -142,7 +141,7 @@ class Records:
         """
         # Of one kind, by one source: nobody withdraws what somebody else has asked for.
         request = approval.request
-        key = derive_id(f"{request.kind}\n{approval.requested_by}\n{request.about}", BUCKET)
+        key = derive_id(f"{request.kind}\n{approval.requested_by}\n{request.about}", APPROVALS_BUCKET)
         mine = Newest(approval_id=approval.approval_id, requested_at=approval.requested_at)
         for _ in range(CONFLICTS_MAX):
             stored = await self._newest.get(key)

@@ -26,6 +26,7 @@ from bus import Bus, Envelope, Subscription
 from bus.envelope import parse_time
 from bus.kv import Bucket
 from schemas.approval import (
+    APPROVALS_BUCKET,
     Approval,
     ApprovalDecided,
     ApprovalExpired,
@@ -39,7 +40,6 @@ from schemas.cost import CostThresholdCrossed
 log = logging.getLogger("labverse.messenger")
 
 DURABLE: Final = "messenger"
-APPROVALS: Final = "APPROVALS"
 CONCURRENCY: Final = 16
 ATTEMPTS_MAX: Final = 1_500
 """At one a minute, the longest back-off: the chat may be away for a day."""
@@ -81,7 +81,7 @@ class Messenger:
             clock=self.clock,
         )
         object.__setattr__(self, "_outbox", outbox)
-        object.__setattr__(self, "_approvals", self.bus.bucket(APPROVALS, Approval))
+        object.__setattr__(self, "_approvals", self.bus.bucket(APPROVALS_BUCKET, Approval))
 
     async def prepare(self) -> None:
         """Make the outbox; before the first event.

@@ -16,11 +16,10 @@ from agents.negotiator.flow.gating import give_back
 from agents.negotiator.flow.stored import approval_in, proposed_in
 from bus import Bus, Envelope, Subscription
 from bus.errors import RetryableError
-from schemas.approval import Approval, ApprovalState
+from schemas.approval import APPROVALS_BUCKET, Approval, ApprovalState
 from schemas.task import TaskCancelled
 
 DURABLE: Final = "negotiation-called-off"
-APPROVALS_BUCKET: Final = "APPROVALS"
 AGAIN_S: Final = 1.0
 
 

@@ -16,6 +16,7 @@ from agents.negotiator.switch import is_running
 from bus import Bus, BusError, Envelope, Subscription
 from bus.errors import PermanentError, RetryableError
 from schemas.approval import (
+    APPROVALS_BUCKET,
     Approval,
     ApprovalDecided,
     ApprovalExpired,
@@ -33,7 +34,6 @@ from schemas.negotiation import (
 )
 
 DURABLE: Final = "negotiation-closer"
-APPROVALS_BUCKET: Final = "APPROVALS"
 AGAIN_S: Final = 5.0
 
 Answer = ApprovalDecided | ApprovalExpired | ApprovalWithdrawn

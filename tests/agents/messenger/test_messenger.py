@@ -14,7 +14,7 @@ from until import until, until_async
 from agents.messenger import Card, Messenger, Place
 from agents.messenger.cards import approval_card
 from agents.messenger.entry import ARMED_S_MAX, OutboxEntry
-from agents.messenger.messenger import APPROVALS, NEWS_AGE_MAX_S
+from agents.messenger.messenger import NEWS_AGE_MAX_S
 from agents.messenger.outbox import outbox_bucket
 from agents.messenger.pace import Pace
 from bus import Bus
@@ -24,6 +24,7 @@ from config.secret import Secret
 from orchestrator.slack.chat import SlackChat
 from orchestrator.slack.client import SlackClient
 from schemas.approval import (
+    APPROVALS_BUCKET,
     Approval,
     ApprovalDecided,
     ApprovalExpired,
@@ -66,7 +67,7 @@ async def messaging(
     chat = SlackChat(client)
     messenger = Messenger(bus=bus, chat=chat, channel=CHANNEL, pace=Pace(every_s=every_s), settling_s=0.3)
     await messenger.prepare()
-    await bus.bucket(APPROVALS, Approval).ensure()
+    await bus.bucket(APPROVALS_BUCKET, Approval).ensure()
     await bus.run(messenger.subscription())
     try:
         yield messenger
@@ -76,7 +77,7 @@ async def messaging(
 
 
 async def store(bus: Bus, approval: Approval) -> None:
-    bucket = bus.bucket(APPROVALS, Approval)
+    bucket = bus.bucket(APPROVALS_BUCKET, Approval)
     await bucket.ensure()
     await bucket.put(approval.approval_id, approval)
 
